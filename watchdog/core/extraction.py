@@ -1,0 +1,249 @@
+"""The extraction of a layer: its stages, and for how long each has stood still.
+
+Method: a stage is a process (the decompressor, the untar, the runtime itself).
+Its counters are compared sample by sample; any movement, however small, starts
+the count anew.  A wait counts samples, not seconds, and a gap of more than
+three ticks starts it anew too, so a paused machine is not a hung pull.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from watchdog.core.observation import (
+    BlobSample,
+    DecompressorSample,
+    ExtractionScan,
+    PressureSample,
+    ProcessKey,
+    ProcessSample,
+    UntarSample,
+)
+
+# What lies between a blob file and the decompressor: dockerd's buffers and a full
+# pipe.  Measured 124,704 bytes with the pipe full, for each of two pulls at once.
+BLOB_AHEAD_MAX_BYTES = 192 * 1024
+# Between the decompressor and the untar there are two pipes and dockerd's buffer.
+UNTAR_BEHIND_MAX_BYTES = 512 * 1024
+# The untar reads its options and its libraries before the first byte of the layer.
+UNTAR_EXTRA_READ_BYTES = 64 * 1024
+
+GAP_TICKS = 3
+
+
+@dataclass(frozen=True)
+class Stillness:
+    """For how long a process has not moved a byte.
+
+    `samples` counts the comparisons that found no movement; `since_ns` is the
+    first sample of the still stretch.  `moved` says that the counters of this
+    process have moved since it was first sampled.  `runs` counts how often it
+    ran and stood still again.
+    """
+
+    sample: ProcessSample
+    at_ns: int
+    since_ns: int
+    first: ProcessSample
+    samples: int = 0
+    moved: bool = False
+
+    def cpu_share(self, ticks_per_second: int = 100) -> float:
+        """CPU used in the still stretch, in cores.
+
+        `ticks_per_second` is USER_HZ, 100 on every architecture of Linux.
+        """
+        if self.sample.cpu_ticks is None or self.first.cpu_ticks is None or self.at_ns <= self.since_ns:
+            return 0.0
+        used = (self.sample.cpu_ticks - self.first.cpu_ticks) / ticks_per_second
+        return used / ((self.at_ns - self.since_ns) / 1e9)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One decompressor and what stands around it in the same sample.
+
+    `worker` is the member of the decompressing stage that moves the bytes; None
+    where that is ambiguous.  `blob` and `untar` are those that belong to it
+    beyond doubt; `blob_candidates` tells how many could.
+    """
+
+    runtime: str
+    decompressor: DecompressorSample
+    worker: Optional[ProcessSample]
+    blob: Optional[BlobSample]
+    blob_candidates: int
+    untar: Optional[UntarSample]
+    daemon: Optional[ProcessSample]
+
+    @property
+    def stage(self) -> Tuple[ProcessSample, ...]:
+        """The members that hold the stage's pipes, the runtime's child first."""
+        return stage_members(self.decompressor)
+
+
+def stage_members(decompressor: DecompressorSample) -> Tuple[ProcessSample, ...]:
+    """The members of the subtree that hold one of the stage's pipes."""
+    root = decompressor.members[0]
+    pipes = {end.inode for end in (root.stdin, root.stdout) if end is not None}
+    held = tuple(
+        one
+        for one in decompressor.members
+        if any(end is not None and end.inode in pipes for end in (one.stdin, one.stdout))
+    )
+    return held or (root,)
+
+
+def find_worker(decompressor: DecompressorSample) -> Optional[ProcessSample]:
+    """The member that does the work: it holds the pipes and is nobody's waiting parent."""
+    members = stage_members(decompressor)
+    parents = {one.parent_pid for one in members}
+    leaves = [one for one in members if one.key.pid not in parents]
+    return leaves[0] if len(leaves) == 1 else None
+
+
+def matching_blobs(worker: Optional[ProcessSample], blobs: Iterable[BlobSample]) -> List[BlobSample]:
+    """The download files that this decompressor can be reading from."""
+    if worker is None or worker.read_bytes is None:
+        return []
+    read = worker.read_bytes
+    return [blob for blob in blobs if 0 <= blob.position_bytes - read <= BLOB_AHEAD_MAX_BYTES]
+
+
+def pipelines(scan: ExtractionScan) -> List[Pipeline]:
+    """Every decompressor of the scan with the blob and the untar that are certainly its own."""
+    workers = [find_worker(one) for one in scan.decompressors]
+    blobs = [matching_blobs(worker, scan.blobs) for worker in workers]
+    untars = _pair_untars(workers, scan.untars)
+    return [
+        Pipeline(
+            runtime=scan.runtime,
+            decompressor=one,
+            worker=workers[index],
+            blob=_certain(blobs, index),
+            blob_candidates=len(blobs[index]),
+            untar=untars[index],
+            daemon=scan.daemon,
+        )
+        for index, one in enumerate(scan.decompressors)
+    ]
+
+
+def _certain(blobs: List[List[BlobSample]], index: int) -> Optional[BlobSample]:
+    """The only blob that fits, if no other decompressor can claim it as its only one too."""
+    if len(blobs[index]) != 1:
+        return None
+    claims = [one for one in blobs if one == blobs[index]]
+    return blobs[index][0] if len(claims) == 1 else None
+
+
+def _pair_untars(
+    workers: List[Optional[ProcessSample]], untars: Tuple[UntarSample, ...]
+) -> List[Optional[UntarSample]]:
+    """For each decompressor the untar that reads its output: the only one, or by byte counts."""
+    if len(workers) == 1 and len(untars) == 1:
+        return [untars[0]]
+    fits = [[one for one in untars if _feeds(worker, one)] for worker in workers]
+    paired: List[Optional[UntarSample]] = []
+    for index, mine in enumerate(fits):
+        others = [one for other, theirs in enumerate(fits) if other != index for one in theirs]
+        paired.append(mine[0] if len(mine) == 1 and mine[0] not in others else None)
+    return paired
+
+
+def _feeds(worker: Optional[ProcessSample], untar: UntarSample) -> bool:
+    if worker is None or worker.written_bytes is None or untar.process.read_bytes is None:
+        return False
+    ahead = worker.written_bytes - untar.process.read_bytes
+    return -UNTAR_EXTRA_READ_BYTES <= ahead <= UNTAR_BEHIND_MAX_BYTES
+
+
+class Tracks:
+    """The stillness of every process of every pipeline, by its key."""
+
+    def __init__(self, tick_ns: int) -> None:
+        self._tick_ns = tick_ns
+        self._by_key: Dict[ProcessKey, Stillness] = {}
+        self._storage: Dict[str, Tuple[PressureSample, int, int]] = {}
+        self.pipelines: Dict[str, List[Pipeline]] = {}
+        self.scans: Dict[str, ExtractionScan] = {}
+        self.scanned_ns: Dict[str, int] = {}
+
+    def update(self, scan: ExtractionScan, now_ns: int) -> None:
+        """Take in one scan of one runtime."""
+        self.scans[scan.runtime] = scan
+        self.scanned_ns[scan.runtime] = now_ns
+        self.pipelines[scan.runtime] = pipelines(scan)
+        seen = list(_processes(scan))
+        for sample in seen:
+            self._by_key[sample.key] = self._compare(self._by_key.get(sample.key), sample, now_ns)
+        self._compare_storage(scan, now_ns)
+        if scan.complete:
+            self._forget(now_ns)
+
+    def stillness(self, key: ProcessKey) -> Optional[Stillness]:
+        """How still that process is; None when it has not been sampled."""
+        return self._by_key.get(key)
+
+    def still_samples(self, key: ProcessKey) -> int:
+        """The number of samples without movement, 0 when unknown."""
+        found = self._by_key.get(key)
+        return found.samples if found is not None else 0
+
+    def storage_still_samples(self, runtime: str) -> Optional[int]:
+        """For how many samples the disk's own counters stood still; None when unseen."""
+        found = self._storage.get(runtime)
+        return found[1] if found is not None else None
+
+    def fresh(self, runtime: str, now_ns: int) -> bool:
+        """True while the last scan is recent enough to rest a verdict on."""
+        scanned = self.scanned_ns.get(runtime)
+        return scanned is not None and now_ns - scanned <= GAP_TICKS * self._tick_ns
+
+    def alive(self, runtime: str, key: ProcessKey) -> bool:
+        """True when the last scan saw that process."""
+        scan = self.scans.get(runtime)
+        return scan is not None and any(one.key == key for one in _processes(scan))
+
+    def _compare(self, last: Optional[Stillness], sample: ProcessSample, now_ns: int) -> Stillness:
+        fresh = Stillness(sample, now_ns, now_ns, sample)
+        if last is None:
+            return fresh
+        if now_ns - last.at_ns > GAP_TICKS * self._tick_ns:
+            return replace(fresh, moved=last.moved)
+        counters = (sample.read_bytes, sample.written_bytes)
+        if None in counters:
+            return replace(fresh, moved=last.moved)
+        if counters != (last.sample.read_bytes, last.sample.written_bytes):
+            return replace(fresh, moved=True)
+        return replace(last, sample=sample, at_ns=now_ns, samples=last.samples + 1)
+
+    def _compare_storage(self, scan: ExtractionScan, now_ns: int) -> None:
+        if scan.pressure is None or scan.pressure.sectors is None:
+            self._storage.pop(scan.runtime, None)
+            return
+        last = self._storage.get(scan.runtime)
+        still = (
+            last is not None
+            and last[0].sectors == scan.pressure.sectors
+            and now_ns - last[2] <= GAP_TICKS * self._tick_ns
+        )
+        samples = last[1] + 1 if still and last is not None else 0
+        self._storage[scan.runtime] = (scan.pressure, samples, now_ns)
+
+    def _forget(self, now_ns: int) -> None:
+        """Drop processes that no recent scan of any runtime has seen."""
+        limit = now_ns - 2 * GAP_TICKS * self._tick_ns
+        for key in [key for key, one in self._by_key.items() if one.at_ns < limit]:
+            del self._by_key[key]
+
+
+def _processes(scan: ExtractionScan) -> Iterable[ProcessSample]:
+    if scan.daemon is not None:
+        yield scan.daemon
+    for decompressor in scan.decompressors:
+        yield from decompressor.members
+    for untar in scan.untars:
+        yield untar.process
+    yield from scan.orphans

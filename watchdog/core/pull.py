@@ -1,0 +1,113 @@
+"""Which pulls there are, and which of them a layer belongs to.
+
+dockerd does not say which image a download file is for.  What can be joined:
+the file's size is the layer's compressed size, a manifest in the content store
+lists its layers with their sizes and the repositories that it came from, and a
+client's argv names an image of such a repository.  Where the joint is not
+certain all candidates are told and none is chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, List, Optional, Tuple
+
+from watchdog.core.observation import BlobSample, Client, ManifestSeen, ProcessKey
+from watchdog.core.reference import parse_reference
+from watchdog.core.world import World
+
+
+@dataclass(frozen=True)
+class AffectedPull:
+    """A pull that waits for a hung layer.
+
+    `client` is None where only the content store knows of the pull.
+    `digest` is the manifest's, None when the store does not have it.
+    `layer_bytes`: the compressed size of all layers of the image.
+    """
+
+    image: str
+    digest: Optional[str] = None
+    client: Optional[ProcessKey] = None
+    connected: bool = False
+    platform: Optional[str] = None
+    layer_bytes: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The pulls that a layer may belong to; `certain` when there is no other."""
+
+    pulls: Tuple[AffectedPull, ...] = ()
+    certain: bool = False
+
+    @property
+    def image(self) -> Optional[str]:
+        """The image to name: the only one, or the first of those that share the layer for certain."""
+        return self.pulls[0].image if self.pulls and self.certain else None
+
+    @property
+    def images(self) -> Tuple[str, ...]:
+        """Every candidate, without repetition."""
+        return tuple(dict.fromkeys(pull.image for pull in self.pulls))
+
+
+def pull_clients(world: World, runtime: str) -> List[Client]:
+    """The clients of that runtime that pull an image whose name is known."""
+    scan = world.clients.get(runtime)
+    return [one for one in scan.clients if one.verb == "pull" and one.image] if scan else []
+
+
+def attribute(world: World, runtime: str, blob: Optional[BlobSample]) -> Attribution:
+    """The pulls that wait for the layer in that download file."""
+    clients = pull_clients(world, runtime)
+    if blob is None:
+        return Attribution()
+    holders = _manifests_with(world, runtime, blob.size_bytes)
+    joined = [_join(one, holders) for one in clients]
+    sharing = [pull for pull in joined if pull is not None]
+    if sharing:
+        return Attribution(tuple(sharing), certain=True)
+    if holders and not clients:
+        return Attribution(tuple(_unnamed(holders)), certain=len(holders) == 1)
+    pulls = tuple(_plain(one) for one in clients)
+    return Attribution(pulls, certain=len(pulls) == 1 and not holders)
+
+
+def _manifests_with(world: World, runtime: str, size_bytes: int) -> List[ManifestSeen]:
+    return [
+        manifest
+        for manifest in reversed(list(world.manifests.values()))
+        if manifest.runtime == runtime and any(layer.size_bytes == size_bytes for layer in manifest.layers)
+    ]
+
+
+def _join(client: Client, holders: Iterable[ManifestSeen]) -> Optional[AffectedPull]:
+    """The client's pull if a manifest of its repository holds the layer; the newest manifest counts."""
+    name = parse_reference(client.image or "")
+    if name is None:
+        return None
+    for manifest in holders:
+        if name.digest not in (None, manifest.digest):
+            continue
+        if name.repository in manifest.repositories:
+            return _plain(client, manifest)
+    return None
+
+
+def _plain(client: Client, manifest: Optional[ManifestSeen] = None) -> AffectedPull:
+    return AffectedPull(
+        image=client.image or "",
+        digest=manifest.digest if manifest else None,
+        client=client.key,
+        connected=bool(client.connected),
+        platform=client.platform,
+        layer_bytes=sum(layer.size_bytes for layer in manifest.layers) if manifest else None,
+    )
+
+
+def _unnamed(holders: Iterable[ManifestSeen]) -> Iterable[AffectedPull]:
+    for manifest in holders:
+        size = sum(layer.size_bytes for layer in manifest.layers)
+        for repository in manifest.repositories:
+            yield AffectedPull(f"{repository}@{manifest.digest}", manifest.digest, layer_bytes=size)

@@ -1,0 +1,64 @@
+"""Image references, normalised as the Docker CLI and daemon do.
+
+Source: distribution/reference of the Docker project: a first component without
+a dot, a colon or "localhost" is not a registry; a single component on Docker
+Hub lives under "library/"; no tag and no digest means "latest".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional
+
+DEFAULT_REGISTRY = "docker.io"
+_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"\w[\w.-]{0,127}")
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """REGISTRY/PATH with a tag, a digest or both.  `tag` is None only beside a digest."""
+
+    registry: str
+    path: str
+    tag: Optional[str]
+    digest: Optional[str]
+
+    @property
+    def repository(self) -> str:
+        """REGISTRY/PATH."""
+        return f"{self.registry}/{self.path}"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+def parse_reference(text: str) -> Optional[Reference]:
+    """The reference that a person wrote, or None where the daemon would refuse it too."""
+    name, _, digest = text.partition("@")
+    if "@" in text and not _DIGEST.fullmatch(digest):
+        return None
+    head, _, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    name = f"{head}/{last}" if head else last
+    registry, path = _split_registry(name)
+    if not _PATH.fullmatch(path) or (tag and not _TAG.fullmatch(tag)):
+        return None
+    return Reference(registry, path, tag or (None if digest else "latest"), digest or None)
+
+
+def _split_registry(name: str) -> "tuple[str, str]":
+    first, slash, rest = name.partition("/")
+    is_registry = "." in first or ":" in first or first == "localhost" or first != first.lower()
+    if slash and is_registry:
+        registry = DEFAULT_REGISTRY if first == "index.docker.io" else first
+        path = rest
+    else:
+        registry, path = DEFAULT_REGISTRY, name
+    if registry == DEFAULT_REGISTRY and "/" not in path:
+        path = f"library/{path}"
+    return registry, path

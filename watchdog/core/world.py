@@ -1,0 +1,149 @@
+"""What the core believes about the machine right now: the newest of each observation.
+
+Law: state lives here, in the tracks and in the incidents, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, List, Optional, Type
+
+from watchdog.core.observation import (
+    ActionFinished,
+    ActionStarted,
+    ClientScan,
+    ExtractionScan,
+    Frame,
+    ImageEvent,
+    IncidentRemembered,
+    LedgerSeen,
+    MachineSeen,
+    ManifestSeen,
+    OperatorSeen,
+    PolicySeen,
+    ProcessEvent,
+    RuntimeSeen,
+    SensorState,
+)
+from watchdog.core.policy import Policy
+
+_NEWS = ("scans", "process_events", "image_events", "finished", "started", "remembered")
+MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
+
+
+class World:
+    """The facts; `apply` takes in a frame and keeps what happened in it apart."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self.policy = Policy()
+        self.machine = MachineSeen("", 0, 0)
+        self.ledger = LedgerSeen(usable=False, detail="not read yet")
+        self.operator = OperatorSeen()
+        self.runtimes: Dict[str, RuntimeSeen] = {}
+        self.clients: Dict[str, ClientScan] = {}
+        self.clients_seen_ns: Dict[str, int] = {}
+        self.manifests: Dict[str, ManifestSeen] = {}
+        self.sensors: Dict[str, SensorState] = {}
+        self.in_flight: Dict[str, ActionStarted] = {}
+        # What this frame brought; emptied with the next one.
+        self.scans: List[ExtractionScan] = []
+        self.process_events: List[ProcessEvent] = []
+        self.image_events: List[ImageEvent] = []
+        self.finished: List[ActionFinished] = []
+        self.started: List[ActionStarted] = []
+        self.remembered: List[Dict[str, Any]] = []
+
+    def apply(self, frame: Frame) -> None:
+        """Take in one frame, in the order in which it was seen."""
+        self.now_ns = frame.now_ns
+        for name in _NEWS:
+            getattr(self, name).clear()
+        for one in frame.observations:
+            take = _TAKE.get(type(one))
+            if take is not None:
+                take(self, one)
+
+    def wall_ns(self, at_ns: Optional[int] = None) -> int:
+        """The wall clock at a monotonic moment, as the machine told it last."""
+        moment = self.now_ns if at_ns is None else at_ns
+        return self.machine.wall_ns + (moment - self.machine.monotonic_ns)
+
+    def paused(self) -> bool:
+        """True while a person's `pause` holds."""
+        until = self.operator.paused_until_wall_ns
+        return until is not None and self.wall_ns() < until
+
+    def exclusive_in_flight(self) -> Optional[ActionStarted]:
+        """The action that forbids a second one.
+
+        A repull is a download that may take as long as the image is large;
+        its effect is made when it is accepted, so it does not count.
+        """
+        for action in self.in_flight.values():
+            if action.remedy != "repull":
+                return action
+        return None
+
+    # --- one method an observation ------------------------------------------
+
+    def _on_runtime(self, seen: RuntimeSeen) -> None:
+        self.runtimes[seen.runtime] = seen
+
+    def _on_clients(self, seen: ClientScan) -> None:
+        self.clients[seen.runtime] = seen
+        self.clients_seen_ns[seen.runtime] = self.now_ns
+
+    def _on_manifest(self, seen: ManifestSeen) -> None:
+        self.manifests.pop(seen.digest, None)
+        self.manifests[seen.digest] = seen
+        while len(self.manifests) > MANIFESTS_KEPT:
+            del self.manifests[next(iter(self.manifests))]
+
+    def _on_sensor(self, seen: SensorState) -> None:
+        self.sensors[seen.sensor] = seen
+
+    def _on_machine(self, seen: MachineSeen) -> None:
+        self.machine = seen
+
+    def _on_policy(self, seen: PolicySeen) -> None:
+        self.policy = Policy.from_json(seen.policy_json)
+
+    def _on_ledger(self, seen: LedgerSeen) -> None:
+        self.ledger = seen
+
+    def _on_operator(self, seen: OperatorSeen) -> None:
+        self.operator = seen
+
+    def _on_started(self, seen: ActionStarted) -> None:
+        self.in_flight[seen.action] = seen
+        self.started.append(seen)
+
+    def _on_finished(self, seen: ActionFinished) -> None:
+        self.in_flight.pop(seen.action, None)
+        self.finished.append(seen)
+
+    def _on_remembered(self, seen: IncidentRemembered) -> None:
+        self.remembered.append(json.loads(seen.record_json))
+
+
+def _collect(name: str) -> Callable[[World, Any], None]:
+    return lambda world, one: getattr(world, name).append(one)
+
+
+_TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
+    RuntimeSeen: World._on_runtime,
+    ClientScan: World._on_clients,
+    ManifestSeen: World._on_manifest,
+    SensorState: World._on_sensor,
+    MachineSeen: World._on_machine,
+    PolicySeen: World._on_policy,
+    LedgerSeen: World._on_ledger,
+    OperatorSeen: World._on_operator,
+    ActionStarted: World._on_started,
+    ActionFinished: World._on_finished,
+    IncidentRemembered: World._on_remembered,
+    ExtractionScan: _collect("scans"),
+    ProcessEvent: _collect("process_events"),
+    ImageEvent: _collect("image_events"),
+}
