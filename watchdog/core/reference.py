@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Tuple
 
 DEFAULT_REGISTRY = "docker.io"
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
@@ -51,7 +51,7 @@ def parse_reference(text: str) -> Optional[Reference]:
     return Reference(registry, path, tag or (None if digest else "latest"), digest or None)
 
 
-def _split_registry(name: str) -> "tuple[str, str]":
+def _split_registry(name: str) -> Tuple[str, str]:
     first, slash, rest = name.partition("/")
     is_registry = "." in first or ":" in first or first == "localhost" or first != first.lower()
     if slash and is_registry:

@@ -1,0 +1,216 @@
+"""What to do about an incident: act, wait or refuse, each with its reason.
+
+Two ladders.  Freeing goes from the mildest remedy to the strongest, and a
+stronger one is taken only when the milder failed or cannot work.  Preventing
+is only for a fault that came back.  When in doubt: nothing, and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Mapping, Optional, Tuple, Union
+
+from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Cause
+from watchdog.core.history import History
+from watchdog.core.incident import Incident, State
+from watchdog.core.observation import Outcome, Sight
+from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Mode, Policy, Remedy
+from watchdog.core.tick import Call, Decision
+from watchdog.core.world import World
+
+REFUSALS_MAX = 3
+FAILURES_MAX = 2
+PAUSE_AFTER_REFUSAL_NS = 10 * SECOND_NS
+PAUSE_AFTER_UNDO_NS = 60 * SECOND_NS
+
+_R = Remedy
+FREEING: Mapping[Cause, Tuple[Remedy, ...]] = {
+    Cause.DECOMPRESSOR_STOPPED: (_R.RESUME,),
+    Cause.DECOMPRESSOR_SPINNING: (_R.KILL_DECOMPRESSOR, _R.DISABLE_PIGZ, _R.RESTART_RUNTIME),
+    Cause.DECOMPRESSOR_BLOCKED: (_R.KILL_DECOMPRESSOR, _R.DISABLE_PIGZ, _R.RESTART_RUNTIME),
+    Cause.UNTAR_STOPPED: (_R.RESUME, _R.KILL_DECOMPRESSOR),
+    Cause.UNTAR_BLOCKED: (_R.KILL_DECOMPRESSOR, _R.RESTART_RUNTIME),
+    Cause.DAEMON_STOPPED: (_R.RESUME, _R.RESTART_RUNTIME),
+}
+TOLD = "told only: nothing on this node can free it safely"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Do this now."""
+
+    remedy: Remedy
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Not yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Not at all, as things are; `final`: nothing is left that may be tried."""
+
+    reason: str
+    final: bool = False
+
+
+Choice = Union[Act, Wait, Refuse]
+
+
+def decide(incident: Incident, world: World, history: History) -> Choice:
+    """What to do about a confirmed incident, or about the pulls that a kill owes."""
+    forbidden = _forbidden(incident, world)
+    if forbidden is not None:
+        return forbidden
+    if incident.state is State.VERIFYING:
+        return _bring_back(incident, world.policy, history, world)
+    prevention = _prevent(incident, world, history)
+    choice = prevention or _free(incident, world, history)
+    return _gate(choice, world) if isinstance(choice, Act) else choice
+
+
+def decide_undo(world: World, history: History) -> Optional[Decision]:
+    """The undoing of a lasting change whose time is over, if one is due."""
+    due = history.expired()
+    if due is None or history.now_wall_ns - history.last_revert_ns(due.action) < PAUSE_AFTER_UNDO_NS:
+        return None
+    reason = f"the time of {due.remedy} of incident {due.incident} is over"
+    gated = _gate(Act(Remedy(due.remedy), reason), world)
+    if isinstance(gated, Act):
+        return Decision(due.incident, Call.ACT, reason, due.remedy, undo=due.action)
+    return Decision(due.incident, Call.WAIT, f"{reason}; {gated.reason}", due.remedy)
+
+
+def as_decision(incident: Incident, choice: Choice, mode: Mode) -> Decision:
+    """The choice as it is told: in observe mode an act is what would be done."""
+    if isinstance(choice, Act):
+        call = Call.ACT if mode is Mode.ENFORCE else Call.WOULD_ACT
+        return Decision(incident.id, call, choice.reason, choice.remedy.value)
+    call = Call.WAIT if isinstance(choice, Wait) else Call.REFUSE
+    return Decision(incident.id, call, choice.reason)
+
+
+def _forbidden(incident: Incident, world: World) -> Optional[Refuse]:
+    runtime = world.runtimes.get(incident.runtime)
+    if runtime is not None and runtime.sight is not Sight.FULL:
+        return Refuse(f"the runtime cannot be seen in full: {runtime.sight.value}")
+    if incident.hands_off:
+        return Refuse(f"hands off: {incident.hands_off}")
+    if incident.cause not in FREEING:
+        return Refuse(TOLD)
+    if incident.cause is not Cause.DAEMON_STOPPED and not incident.belongs_to_pull:
+        return Refuse("hands off: no layer of a pull belongs to it for certain; a load or a build, perhaps")
+    return None
+
+
+def _gate(act: Act, world: World) -> Choice:
+    """What stands between a decision and its execution on this host."""
+    if world.operator.inhibited:
+        return Wait(f"would {act.remedy.value}, but all action is inhibited")
+    if world.paused():
+        return Wait(f"would {act.remedy.value}, but action is paused: {world.operator.pause_reason}")
+    if not world.ledger.usable:
+        return Wait(f"would {act.remedy.value}, but there is no ledger: {world.ledger.detail}")
+    busy = world.exclusive_in_flight()
+    if busy is not None:
+        return Wait(f"would {act.remedy.value}, but {busy.remedy} is in flight")
+    return act
+
+
+def _prevent(incident: Incident, world: World, history: History) -> Optional[Choice]:
+    """Before a fault that came back is freed again: take its source away."""
+    remedy = Remedy.SUBSTITUTE_DECOMPRESSOR
+    if incident.cause not in HUNG_DECOMPRESSOR or incident.recurrence == 0:
+        return None
+    if remedy not in world.policy.remedies_on or incident.taken(remedy.value):
+        return None
+    if any(one.remedy == remedy.value for one in history.lasting()):
+        return None
+    if not _within_budget(remedy, incident, world.policy, history):
+        return None
+    return Act(remedy, f"{incident.cause.value} came back {incident.recurrence} time(s) within a day")
+
+
+def _free(incident: Incident, world: World, history: History) -> Choice:
+    if incident.cause is Cause.DECOMPRESSOR_STOPPED or incident.cause is Cause.UNTAR_STOPPED:
+        again = _stopped_again(incident, world, history)
+        if again is not None:
+            return again
+    spent: List[str] = []
+    off: List[str] = []
+    for remedy in FREEING[incident.cause]:
+        if remedy not in world.policy.remedies_on:
+            off.append(remedy.value)
+            continue
+        step = _step(remedy, incident, world, history)
+        if isinstance(step, str):
+            spent.append(step)
+            continue
+        return step
+    if spent:
+        return Refuse("; ".join(spent), final=True)
+    return Refuse(f"switched off: {', '.join(off)}")
+
+
+def _stopped_again(incident: Incident, world: World, history: History) -> Optional[Refuse]:
+    if history.resumed(incident.culprit.key, world.machine.boot_id):
+        return Refuse("hands off: it was stopped again after we continued it, so somebody means it")
+    return None
+
+
+def _step(remedy: Remedy, incident: Incident, world: World, history: History) -> Union[Act, Wait, str]:
+    """This rung of the ladder; a text says why it is used up."""
+    name = remedy.value
+    if incident.taken(name, Outcome.DONE, Outcome.EXPIRED):
+        return f"{name} did not help"
+    refused = incident.taken(name, Outcome.REFUSED)
+    failed = incident.taken(name, Outcome.FAILED)
+    if len(refused) >= REFUSALS_MAX or len(failed) >= FAILURES_MAX:
+        return f"{name}: {(failed + refused)[-1].detail}"
+    if not _within_budget(remedy, incident, world.policy, history):
+        return f"the budget of {name} for {incident.cause.value} is spent"
+    budget = world.policy.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+    pause = history.cooldown_ns(remedy, incident.cause.value, budget)
+    for one in refused + failed:
+        pause = max(pause, one.started_wall_ns + PAUSE_AFTER_REFUSAL_NS - history.now_wall_ns)
+    if pause > 0:
+        return Wait(f"{name} again in {pause / 1e9:.0f} s")
+    if remedy is Remedy.KILL_DECOMPRESSOR and not _clients_known(incident, world):
+        return Wait("who waits for the layer is not known yet")
+    return Act(remedy, _reason(incident))
+
+
+def _clients_known(incident: Incident, world: World) -> bool:
+    seen = world.clients_seen_ns.get(incident.runtime)
+    return seen is not None and world.now_ns - seen <= 10 * world.policy.tick_ns
+
+
+def _within_budget(remedy: Remedy, incident: Incident, policy: Policy, history: History) -> bool:
+    budget = policy.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+    return history.remaining(remedy, incident.cause.value, budget) > 0
+
+
+def _bring_back(incident: Incident, policy: Policy, history: History, world: World) -> Choice:
+    """After a kill: pull again what it ended and nobody else brings."""
+    if not any(one.to_repull for one in incident.owed):
+        return Wait("looking whether it worked")
+    if Remedy.REPULL not in policy.remedies_on:
+        return Refuse("repull is switched off: the clients have to pull again", final=True)
+    step = _step(Remedy.REPULL, incident, world, history)
+    if isinstance(step, str):
+        return Refuse(step, final=True)
+    if isinstance(step, Act):
+        if any(one.outcome is None for one in incident.taken(Remedy.REPULL.value)):
+            return Wait("the repull is under way")
+        names = ", ".join(dict.fromkeys(one.pull.image for one in incident.owed if one.to_repull))
+        return _gate(Act(Remedy.REPULL, f"our kill ended the pull of {names}"), world)
+    return step
+
+
+def _reason(incident: Incident) -> str:
+    image = f" of {incident.image}" if incident.image else ""
+    return f"{incident.cause.value}: {incident.culprit.comm} (pid {incident.culprit.key.pid}){image}"

@@ -1,0 +1,204 @@
+"""An incident: one hung process, from its confirmation to its end.
+
+Law: the states and what leads from one to the next are the table below; what
+is not in it is an error, and nothing happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Dict, Mapping, Optional, Tuple
+
+from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.evidence import Evidence
+from watchdog.core.observation import Outcome, ProcessSample
+from watchdog.core.pull import AffectedPull
+from watchdog.errors import WatchdogError
+
+
+class State(str, Enum):
+    """Where an incident stands; the values are metric labels."""
+
+    CONFIRMED = "confirmed"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    RECOVERED = "recovered"  # progress was seen after an action
+    CLEARED = "cleared"  # it moved again by itself
+    GONE = "gone"  # the subject ended; no success
+    GAVE_UP = "gave_up"  # nothing is left that may be tried
+
+
+class Happening(str, Enum):
+    """What can happen to an incident."""
+
+    FOUND_AGAIN = "found_again"
+    ACTION_STARTED = "action_started"
+    ACTION_ENDED = "action_ended"
+    ACTION_REFUSED = "action_refused"
+    PROGRESS = "progress"
+    NO_PROGRESS = "no_progress"
+    SUBJECT_ENDED = "subject_ended"
+    NOTHING_LEFT = "nothing_left"
+    ACKNOWLEDGED = "acknowledged"
+
+
+_S, _H = State, Happening
+TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
+    _S.CONFIRMED: {
+        _H.FOUND_AGAIN: _S.CONFIRMED,
+        _H.ACTION_STARTED: _S.ACTING,
+        _H.PROGRESS: _S.CLEARED,
+        _H.SUBJECT_ENDED: _S.GONE,
+        _H.NOTHING_LEFT: _S.GAVE_UP,
+        _H.ACKNOWLEDGED: _S.CONFIRMED,
+    },
+    _S.ACTING: {
+        _H.ACTION_ENDED: _S.VERIFYING,
+        _H.ACTION_REFUSED: _S.CONFIRMED,
+    },
+    _S.VERIFYING: {
+        _H.PROGRESS: _S.RECOVERED,
+        _H.NO_PROGRESS: _S.CONFIRMED,
+        _H.SUBJECT_ENDED: _S.GONE,
+        _H.NOTHING_LEFT: _S.GAVE_UP,
+    },
+    _S.RECOVERED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.RECOVERED},
+    _S.CLEARED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.CLEARED},
+    _S.GONE: {_H.ACKNOWLEDGED: _S.GONE},
+    _S.GAVE_UP: {_H.ACKNOWLEDGED: _S.CONFIRMED},
+}
+
+OPEN = frozenset({State.CONFIRMED, State.ACTING, State.VERIFYING, State.GAVE_UP})
+ENDED = frozenset({State.RECOVERED, State.CLEARED, State.GONE})
+
+
+class Verdict(str, Enum):
+    """What later observations say about an action."""
+
+    RECOVERED = "recovered"
+    NOT_RECOVERED = "not_recovered"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A pull that our own kill ended or may have ended.
+
+    `satisfied`: progress or the image was seen afterwards.  `gone_samples`:
+    for how many looks its client has been away.
+    """
+
+    pull: AffectedPull
+    satisfied: bool = False
+    gone_samples: int = 0
+
+    @property
+    def to_repull(self) -> bool:
+        """Nobody else brings it: its client is away, and the image is not there."""
+        return not self.satisfied and self.gone_samples >= 2
+
+
+@dataclass(frozen=True)
+class ActionTaken:
+    """One action of this incident; `outcome` None while it runs."""
+
+    action: str
+    remedy: str
+    started_wall_ns: int
+    outcome: Optional[Outcome] = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """All that is known of one incident.  Times are wall clock, nanoseconds.
+
+    `culprit`, `stage`, `decompressor` and `daemon` are samples from when it was
+    confirmed; `looks` counts the scans since the last action ended.
+    """
+
+    id: str
+    runtime: str
+    cause: Cause
+    state: State
+    culprit: ProcessSample
+    evidence: Tuple[Evidence, ...]
+    opened_wall_ns: int
+    confirmed_wall_ns: int
+    command: str = ""
+    stage: Tuple[ProcessSample, ...] = ()
+    decompressor: Tuple[ProcessSample, ...] = ()
+    daemon: Optional[ProcessSample] = None
+    pulls: Tuple[AffectedPull, ...] = ()
+    certain: bool = False
+    belongs_to_pull: bool = False
+    hands_off: str = ""
+    resolved_wall_ns: Optional[int] = None
+    recurrence: int = 0
+    actions: Tuple[ActionTaken, ...] = ()
+    owed: Tuple[Owed, ...] = ()
+    looks: int = 0
+    verification: Optional[Verdict] = None
+    next: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True while something may still happen to it."""
+        return self.state in OPEN
+
+    @property
+    def image(self) -> Optional[str]:
+        """The image that it holds up, where that is certain."""
+        return self.pulls[0].image if self.pulls and self.certain else None
+
+    def taken(self, remedy: str, *outcomes: Outcome) -> Tuple[ActionTaken, ...]:
+        """The actions of that remedy, with one of these outcomes where some are given."""
+        return tuple(
+            one for one in self.actions if one.remedy == remedy and (not outcomes or one.outcome in outcomes)
+        )
+
+    def after(self, happening: Happening) -> Incident:
+        """The incident after that; WatchdogError when the table has no such step."""
+        to = TRANSITIONS[self.state].get(happening)
+        if to is None:
+            raise WatchdogError(f"incident {self.id} is {self.state.value}: {happening.value} leads nowhere")
+        return replace(self, state=to)
+
+
+def incident_id(boot_id: str, runtime: str, culprit: ProcessSample) -> str:
+    """The same process always gives the same id, so a restarted agent goes on with it."""
+    name = f"{boot_id} {runtime} {culprit.key.pid} {culprit.key.start_ticks}"
+    return "pw-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def refreshed(incident: Incident, finding: Finding) -> Incident:
+    """The incident with what this tick's finding adds to it."""
+    pipeline = finding.pipeline
+    return replace(
+        incident,
+        cause=finding.cause,
+        culprit=finding.culprit,
+        evidence=finding.evidence,
+        hands_off=finding.hands_off,
+        command=pipeline.decompressor.command if pipeline else incident.command,
+        stage=_stage_of(finding),
+        decompressor=pipeline.stage if pipeline else (),
+        daemon=pipeline.daemon if pipeline else incident.daemon,
+        belongs_to_pull=pipeline is not None and pipeline.blob is not None,
+    )
+
+
+def _stage_of(finding: Finding) -> Tuple[ProcessSample, ...]:
+    pipeline = finding.pipeline
+    if pipeline is not None and any(one.key == finding.culprit.key for one in pipeline.stage):
+        return pipeline.stage
+    return (finding.culprit,)
+
+
+def with_action(incident: Incident, taken: ActionTaken) -> Incident:
+    """The incident with that action added, or brought up to date."""
+    by_id: Dict[str, ActionTaken] = {one.action: one for one in incident.actions}
+    by_id[taken.action] = taken
+    return replace(incident, actions=tuple(by_id.values()))

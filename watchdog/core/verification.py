@@ -1,0 +1,162 @@
+"""Whether an action worked, from later observations only.
+
+Law: RECOVERED only by progress seen after the action.  A subject that ended is
+no success, and an exit code proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import List, Optional, Tuple
+
+from watchdog.core.extraction import Pipeline, Tracks
+from watchdog.core.incident import Incident, Owed, Verdict
+from watchdog.core.observation import ImageEvent, Outcome, ProcessKey
+from watchdog.core.policy import Remedy
+from watchdog.core.pull import AffectedPull, attribute
+from watchdog.core.reference import parse_reference
+from watchdog.core.world import World
+
+LOOKS_FOR_PROGRESS = 8  # samples without a byte after an action: it did not help
+LOOKS_FOR_END = 5  # samples that a killed process may still be seen
+LOOKS_FOR_IMAGE = 15  # samples after the last client went, until a pull counts as over
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its reason; `ended` when the subject is no longer there."""
+
+    verdict: Verdict
+    reason: str
+    ended: bool = False
+
+
+def verify(incident: Incident, world: World, tracks: Tracks) -> Optional[Judgement]:
+    """The verdict on the incident's last action; None while it cannot be said."""
+    if incident.taken(Remedy.KILL_DECOMPRESSOR.value, Outcome.DONE, Outcome.EXPIRED):
+        return _after_kill(incident, tracks)
+    return _after_resume(incident, world, tracks)
+
+
+def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[Judgement]:
+    moved = bytes_moved(incident, tracks)
+    if moved:
+        return Judgement(Verdict.RECOVERED, f"{incident.culprit.comm} has moved {moved} bytes since")
+    sign = progress_of_pulls(incident, world, tracks)
+    if sign:
+        return Judgement(Verdict.RECOVERED, sign)
+    alive = tracks.alive(incident.runtime, incident.culprit.key)
+    if alive and incident.looks >= LOOKS_FOR_PROGRESS:
+        return Judgement(Verdict.NOT_RECOVERED, f"not one byte moved in {incident.looks} samples since")
+    if not alive and incident.looks >= LOOKS_FOR_IMAGE:
+        return Judgement(Verdict.INCONCLUSIVE, "it ended, and no progress of its pull was seen", ended=True)
+    return None
+
+
+def _after_kill(incident: Incident, tracks: Tracks) -> Optional[Judgement]:
+    if tracks.alive(incident.runtime, incident.culprit.key):
+        if incident.looks < LOOKS_FOR_END:
+            return None
+        return Judgement(Verdict.NOT_RECOVERED, "it is still there after the kill")
+    missing = [one for one in incident.owed if not one.satisfied]
+    if incident.owed and not missing:
+        names = ", ".join(dict.fromkeys(one.pull.image for one in incident.owed))
+        return Judgement(Verdict.RECOVERED, f"progress seen after the kill: {names}", ended=True)
+    if not incident.owed and incident.looks >= LOOKS_FOR_END:
+        return Judgement(Verdict.INCONCLUSIVE, "it ended; no connected client waited for it", ended=True)
+    return None
+
+
+def bytes_moved(incident: Incident, tracks: Tracks) -> int:
+    """The bytes that the culprit has read and written since its incident's last sample."""
+    still = tracks.stillness(incident.culprit.key)
+    if still is None:
+        return 0
+    then, now = incident.culprit, still.sample
+    if None in (then.read_bytes, then.written_bytes, now.read_bytes, now.written_bytes):
+        return 0
+    before = (then.read_bytes or 0) + (then.written_bytes or 0)
+    return max(0, (now.read_bytes or 0) + (now.written_bytes or 0) - before)
+
+
+def progress_of_pulls(incident: Incident, world: World, tracks: Tracks) -> str:
+    """What shows that one of the incident's pulls has gone on, or ""."""
+    for pull in incident.pulls:
+        sign = sign_of_progress(pull, incident, world, tracks)
+        if sign:
+            return sign
+    return ""
+
+
+def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
+    """What this frame shows of that pull's progress, or ""."""
+    if any(arrived(event, pull) for event in world.image_events if event.runtime == incident.runtime):
+        return f"{pull.image} has arrived"
+    for pipeline in tracks.pipelines.get(incident.runtime, []):
+        if _younger(pipeline, incident.culprit.key) and _moves(pipeline, tracks):
+            theirs = attribute(world, incident.runtime, pipeline.blob).pulls
+            if any(one.image == pull.image or (pull.digest and one.digest == pull.digest) for one in theirs):
+                return f"a later layer of {pull.image} is being extracted"
+    return ""
+
+
+def arrived(event: ImageEvent, pull: AffectedPull) -> bool:
+    """True when the event says that this pull's image is there.
+
+    A `pull` event names what was asked for.  A `present` event counts only by
+    digest: an older image may bear the same tag.
+    """
+    if pull.digest and event.reference.endswith(pull.digest):
+        return event.action in ("pull", "present")
+    if event.action != "pull":
+        return False
+    wanted, seen = parse_reference(pull.image), parse_reference(event.reference)
+    return wanted is not None and wanted == seen
+
+
+def follow_owed(incident: Incident, world: World, tracks: Tracks) -> Tuple[Owed, ...]:
+    """The owed pulls with what this frame shows of each."""
+    return tuple(_follow(one, incident, world, tracks) for one in incident.owed)
+
+
+def owed_by_kill(incident: Incident, others: List[Incident]) -> Tuple[Owed, ...]:
+    """What a kill of this incident's decompressor owes: the connected pulls that share the layer,
+    and those that an earlier kill still owes and that our own repull is bringing."""
+    own = [pull for pull in incident.pulls if pull.connected]
+    digests = {pull.digest for pull in incident.pulls if pull.digest}
+    carried = [
+        owed.pull
+        for other in others
+        if other.id != incident.id
+        for owed in other.owed
+        if not owed.satisfied and owed.pull.digest in digests
+    ]
+    known = {(pull.image, pull.client) for pull in own}
+    carried = [pull for pull in carried if (pull.image, pull.client) not in known]
+    return tuple(Owed(pull) for pull in (*own, *carried))
+
+
+def _follow(owed: Owed, incident: Incident, world: World, tracks: Tracks) -> Owed:
+    if owed.satisfied:
+        return owed
+    if sign_of_progress(owed.pull, incident, world, tracks):
+        return replace(owed, satisfied=True)
+    if world.clients_seen_ns.get(incident.runtime) != world.now_ns:
+        return owed  # no look at the clients in this frame
+    clients = world.clients[incident.runtime].clients
+    here = any(one.key == owed.pull.client for one in clients)
+    return replace(owed, gone_samples=0 if here else owed.gone_samples + 1)
+
+
+def _younger(pipeline: Pipeline, culprit: ProcessKey) -> bool:
+    worker = pipeline.worker
+    return (
+        worker is not None
+        and worker.key != culprit
+        and (worker.key.start_ticks, worker.key.pid) >= (culprit.start_ticks, culprit.pid)
+    )
+
+
+def _moves(pipeline: Pipeline, tracks: Tracks) -> bool:
+    still = tracks.stillness(pipeline.worker.key) if pipeline.worker else None
+    return still is not None and still.moved
