@@ -14,8 +14,9 @@ from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Cause
 from watchdog.core.history import History
 from watchdog.core.incident import Incident, State
 from watchdog.core.observation import Outcome, Sight
-from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Mode, Policy, Remedy
+from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Budget, Mode, Policy, Remedy
 from watchdog.core.tick import Call, Decision
+from watchdog.core.verification import LOOKS_FOR_IMAGE
 from watchdog.core.world import World
 
 REFUSALS_MAX = 3
@@ -67,7 +68,7 @@ def decide(incident: Incident, world: World, history: History) -> Choice:
     if forbidden is not None:
         return forbidden
     if incident.state is State.VERIFYING:
-        return _bring_back(incident, world.policy, history, world)
+        return _bring_back(incident, world, history)
     prevention = _prevent(incident, world, history)
     choice = prevention or _free(incident, world, history)
     return _gate(choice, world) if isinstance(choice, Act) else choice
@@ -173,7 +174,7 @@ def _step(remedy: Remedy, incident: Incident, world: World, history: History) ->
         return f"{name}: {(failed + refused)[-1].detail}"
     if not _within_budget(remedy, incident, world.policy, history):
         return f"the budget of {name} for {incident.cause.value} is spent"
-    budget = world.policy.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+    budget = budget_of(world.policy, remedy)
     pause = history.cooldown_ns(remedy, incident.cause.value, budget)
     for one in refused + failed:
         pause = max(pause, one.started_wall_ns + PAUSE_AFTER_REFUSAL_NS - history.now_wall_ns)
@@ -184,31 +185,37 @@ def _step(remedy: Remedy, incident: Incident, world: World, history: History) ->
     return Act(remedy, _reason(incident))
 
 
+def budget_of(policy: Policy, remedy: Remedy) -> Budget:
+    """The remedy's budget; the default's where the policy names none."""
+    return policy.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+
+
 def _clients_known(incident: Incident, world: World) -> bool:
     seen = world.clients_seen_ns.get(incident.runtime)
     return seen is not None and world.now_ns - seen <= 10 * world.policy.tick_ns
 
 
 def _within_budget(remedy: Remedy, incident: Incident, policy: Policy, history: History) -> bool:
-    budget = policy.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+    budget = budget_of(policy, remedy)
     return history.remaining(remedy, incident.cause.value, budget) > 0
 
 
-def _bring_back(incident: Incident, policy: Policy, history: History, world: World) -> Choice:
+def _bring_back(incident: Incident, world: World, history: History) -> Choice:
     """After a kill: pull again what it ended and nobody else brings."""
-    if not any(one.to_repull for one in incident.owed):
-        return Wait("looking whether it worked")
-    if Remedy.REPULL not in policy.remedies_on:
+    missing = list(dict.fromkeys(one.pull.image for one in incident.owed if one.to_repull))
+    repulls = incident.taken(Remedy.REPULL.value)
+    if not missing or any(one.outcome is None for one in repulls):
+        return Wait("the repull is under way" if missing else "looking whether it worked")
+    if incident.taken(Remedy.REPULL.value, Outcome.DONE) and incident.looks < LOOKS_FOR_IMAGE:
+        return Wait("the repull ended; looking for the image")
+    if Remedy.REPULL not in world.policy.remedies_on:
         return Refuse("repull is switched off: the clients have to pull again", final=True)
     step = _step(Remedy.REPULL, incident, world, history)
     if isinstance(step, str):
         return Refuse(step, final=True)
-    if isinstance(step, Act):
-        if any(one.outcome is None for one in incident.taken(Remedy.REPULL.value)):
-            return Wait("the repull is under way")
-        names = ", ".join(dict.fromkeys(one.pull.image for one in incident.owed if one.to_repull))
-        return _gate(Act(Remedy.REPULL, f"our kill ended the pull of {names}"), world)
-    return step
+    if isinstance(step, Wait):
+        return step
+    return _gate(Act(Remedy.REPULL, f"our kill ended the pull of {', '.join(missing)}"), world)
 
 
 def _reason(incident: Incident) -> str:

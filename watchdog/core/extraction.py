@@ -163,7 +163,7 @@ class Tracks:
     """The stillness of every process of every pipeline, by its key."""
 
     def __init__(self, tick_ns: int) -> None:
-        self._tick_ns = tick_ns
+        self.tick_ns = tick_ns
         self._by_key: Dict[ProcessKey, Stillness] = {}
         self._storage: Dict[str, Tuple[PressureSample, int, int]] = {}
         self.pipelines: Dict[str, List[Pipeline]] = {}
@@ -199,7 +199,7 @@ class Tracks:
     def fresh(self, runtime: str, now_ns: int) -> bool:
         """True while the last scan is recent enough to rest a verdict on."""
         scanned = self.scanned_ns.get(runtime)
-        return scanned is not None and now_ns - scanned <= GAP_TICKS * self._tick_ns
+        return scanned is not None and now_ns - scanned <= GAP_TICKS * self.tick_ns
 
     def alive(self, runtime: str, key: ProcessKey) -> bool:
         """True when the last scan saw that process."""
@@ -210,7 +210,7 @@ class Tracks:
         fresh = Stillness(sample, now_ns, now_ns, sample)
         if last is None:
             return fresh
-        if now_ns - last.at_ns > GAP_TICKS * self._tick_ns:
+        if now_ns - last.at_ns > GAP_TICKS * self.tick_ns:
             return replace(fresh, moved=last.moved)
         counters = (sample.read_bytes, sample.written_bytes)
         if None in counters:
@@ -227,14 +227,14 @@ class Tracks:
         still = (
             last is not None
             and last[0].sectors == scan.pressure.sectors
-            and now_ns - last[2] <= GAP_TICKS * self._tick_ns
+            and now_ns - last[2] <= GAP_TICKS * self.tick_ns
         )
         samples = last[1] + 1 if still and last is not None else 0
         self._storage[scan.runtime] = (scan.pressure, samples, now_ns)
 
     def _forget(self, now_ns: int) -> None:
         """Drop processes that no recent scan of any runtime has seen."""
-        limit = now_ns - 2 * GAP_TICKS * self._tick_ns
+        limit = now_ns - 2 * GAP_TICKS * self.tick_ns
         for key in [key for key, one in self._by_key.items() if one.at_ns < limit]:
             del self._by_key[key]
 

@@ -13,7 +13,7 @@ from typing import Dict, Mapping, Optional, Tuple
 
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.evidence import Evidence
-from watchdog.core.observation import Outcome, ProcessSample
+from watchdog.core.observation import BlobSample, Outcome, ProcessSample
 from watchdog.core.pull import AffectedPull
 from watchdog.errors import WatchdogError
 
@@ -36,7 +36,7 @@ class Happening(str, Enum):
     FOUND_AGAIN = "found_again"
     ACTION_STARTED = "action_started"
     ACTION_ENDED = "action_ended"
-    ACTION_REFUSED = "action_refused"
+    ACTION_LEFT_IT = "action_left_it"  # refused, failed, or meant for the next time
     PROGRESS = "progress"
     NO_PROGRESS = "no_progress"
     SUBJECT_ENDED = "subject_ended"
@@ -56,7 +56,7 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
     },
     _S.ACTING: {
         _H.ACTION_ENDED: _S.VERIFYING,
-        _H.ACTION_REFUSED: _S.CONFIRMED,
+        _H.ACTION_LEFT_IT: _S.CONFIRMED,
     },
     _S.VERIFYING: {
         _H.PROGRESS: _S.RECOVERED,
@@ -71,7 +71,6 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
 }
 
 OPEN = frozenset({State.CONFIRMED, State.ACTING, State.VERIFYING, State.GAVE_UP})
-ENDED = frozenset({State.RECOVERED, State.CLEARED, State.GONE})
 
 
 class Verdict(str, Enum):
@@ -116,7 +115,8 @@ class Incident:
     """All that is known of one incident.  Times are wall clock, nanoseconds.
 
     `culprit`, `stage`, `decompressor` and `daemon` are samples from when it was
-    confirmed; `looks` counts the scans since the last action ended.
+    confirmed; `looks` counts the scans since the last action ended; `carried` are
+    pulls that an earlier kill owes and that this incident holds up again.
     """
 
     id: str
@@ -133,11 +133,13 @@ class Incident:
     daemon: Optional[ProcessSample] = None
     pulls: Tuple[AffectedPull, ...] = ()
     certain: bool = False
-    belongs_to_pull: bool = False
+    blob: Optional[BlobSample] = None
     hands_off: str = ""
+    acknowledged_wall_ns: int = 0
     resolved_wall_ns: Optional[int] = None
     recurrence: int = 0
     actions: Tuple[ActionTaken, ...] = ()
+    carried: Tuple[AffectedPull, ...] = ()
     owed: Tuple[Owed, ...] = ()
     looks: int = 0
     verification: Optional[Verdict] = None
@@ -147,6 +149,11 @@ class Incident:
     def is_open(self) -> bool:
         """True while something may still happen to it."""
         return self.state in OPEN
+
+    @property
+    def belongs_to_pull(self) -> bool:
+        """True when a layer's download file is certainly what it extracts."""
+        return self.blob is not None
 
     @property
     def image(self) -> Optional[str]:
@@ -186,7 +193,7 @@ def refreshed(incident: Incident, finding: Finding) -> Incident:
         stage=_stage_of(finding),
         decompressor=pipeline.stage if pipeline else (),
         daemon=pipeline.daemon if pipeline else incident.daemon,
-        belongs_to_pull=pipeline is not None and pipeline.blob is not None,
+        blob=pipeline.blob if pipeline else None,
     )
 
 

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping, Optional
 
 from watchdog.core.causes.finding import Cause
-from watchdog.core.codec import from_plain
+from watchdog.core.codec import from_plain, to_plain
 from watchdog.core.evidence import Evidence
 from watchdog.core.incident import ActionTaken, Incident, Owed, State, Verdict
-from watchdog.core.observation import Executable, Outcome, ProcessKey, ProcessSample
+from watchdog.core.observation import BlobSample, Executable, Outcome, ProcessKey, ProcessSample
 from watchdog.core.pull import AffectedPull
 from watchdog.errors import RecordingError
 
@@ -40,7 +40,8 @@ def to_record(incident: Incident, boot_id: str) -> Dict[str, Any]:
         "resolved_at": rfc3339(incident.resolved_wall_ns),
         "evidence": [{"kind": one.kind.value, "text": one.text} for one in incident.evidence],
         "cost": _cost(incident),
-        "belongs_to_pull": incident.belongs_to_pull,
+        "blob": to_plain(incident.blob) if incident.blob else None,
+        "acknowledged_at": rfc3339(incident.acknowledged_wall_ns or None),
         "hands_off": incident.hands_off,
         "recurrence": incident.recurrence,
         "actions": [_action(one) for one in incident.actions],
@@ -90,9 +91,11 @@ def _incident_of(record: Mapping[str, Any]) -> Incident:
         stage=tuple(_sample(one) for one in record["stage"]),
         decompressor=tuple(_sample(one) for one in record["decompressor"]),
         daemon=_sample(daemon) if daemon else None,
-        pulls=tuple(_pull_of(one) for one in record["cost"]["pulls"]),
+        pulls=tuple(_pull_of(one) for one in record["cost"]["pulls"] if not one["carried"]),
+        carried=tuple(_pull_of(one) for one in record["cost"]["pulls"] if one["carried"]),
         certain=record["image"] is not None,
-        belongs_to_pull=record["belongs_to_pull"],
+        blob=from_plain(BlobSample, record["blob"]) if record["blob"] else None,
+        acknowledged_wall_ns=wall_ns(record["acknowledged_at"]) or 0,
         hands_off=record["hands_off"],
         resolved_wall_ns=wall_ns(record["resolved_at"]),
         recurrence=record["recurrence"],
@@ -134,7 +137,9 @@ def _cost(incident: Incident) -> Dict[str, Any]:
     """What a kill of the decompressor ends.  `owed`: what is to be pulled again, see Owed."""
     owed = {_pull_name(one.pull): one for one in incident.owed}
     pulls = [_pull(one, owed.get(_pull_name(one))) for one in incident.pulls]
-    pulls += [_pull(one.pull, one) for one in incident.owed if one.pull not in incident.pulls]
+    known = set(incident.pulls)
+    carried = [one for one in incident.carried if one not in known]
+    pulls += [_pull(one, owed.get(_pull_name(one)), carried=True) for one in carried]
     sizes = {one.digest: one.layer_bytes for one in incident.pulls if one.layer_bytes is not None}
     total = sum(size for size in sizes.values() if size is not None) if sizes else None
     again = f", and up to {total} bytes of layers are fetched again" if total else ""
@@ -146,7 +151,7 @@ def _pull_name(pull: AffectedPull) -> str:
     return f"{pull.image} {pull.client}"
 
 
-def _pull(pull: AffectedPull, owed: Optional[Owed]) -> Dict[str, Any]:
+def _pull(pull: AffectedPull, owed: Optional[Owed], carried: bool = False) -> Dict[str, Any]:
     return {
         "image": pull.image,
         "digest": pull.digest,
@@ -154,6 +159,7 @@ def _pull(pull: AffectedPull, owed: Optional[Owed]) -> Dict[str, Any]:
         "client_pid": pull.client.pid if pull.client else None,
         "client_start_ticks": pull.client.start_ticks if pull.client else None,
         "connected": pull.connected,
+        "carried": carried,
         "layer_bytes": pull.layer_bytes,
         "owed": None
         if owed is None

@@ -7,7 +7,7 @@ no success, and an exit code proves nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 from watchdog.core.extraction import Pipeline, Tracks
 from watchdog.core.incident import Incident, Owed, Verdict
@@ -119,20 +119,12 @@ def follow_owed(incident: Incident, world: World, tracks: Tracks) -> Tuple[Owed,
     return tuple(_follow(one, incident, world, tracks) for one in incident.owed)
 
 
-def owed_by_kill(incident: Incident, others: List[Incident]) -> Tuple[Owed, ...]:
-    """What a kill of this incident's decompressor owes: the connected pulls that share the layer,
-    and those that an earlier kill still owes and that our own repull is bringing."""
+def owed_by_kill(incident: Incident) -> Tuple[Owed, ...]:
+    """What a kill of this incident's decompressor owes: the connected pulls that share the
+    layer, and those that an earlier kill still owes."""
     own = [pull for pull in incident.pulls if pull.connected]
-    digests = {pull.digest for pull in incident.pulls if pull.digest}
-    carried = [
-        owed.pull
-        for other in others
-        if other.id != incident.id
-        for owed in other.owed
-        if not owed.satisfied and owed.pull.digest in digests
-    ]
-    known = {(pull.image, pull.client) for pull in own}
-    carried = [pull for pull in carried if (pull.image, pull.client) not in known]
+    known = {(pull.image, pull.digest) for pull in own}
+    carried = [pull for pull in incident.carried if (pull.image, pull.digest) not in known]
     return tuple(Owed(pull) for pull in (*own, *carried))
 
 

@@ -22,7 +22,7 @@ def storage(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Optional[
     disk_still = tracks.storage_still_samples(pipeline.runtime)
     still = tracks.stillness(process.key) if process else None
     worker = tracks.stillness(pipeline.worker.key) if pipeline.worker else None
-    if process is None or disk_still is None or still is None or worker is None or disk_still == 0:
+    if process is None or pipeline.worker is None or still is None or worker is None or not disk_still:
         return None
     # The daemon moves bytes for its other pulls too: there the decompressor's stillness counts.
     pipeline_still = worker.samples if process is pipeline.daemon else min(still.samples, worker.samples)
@@ -31,7 +31,8 @@ def storage(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Optional[
     return Finding(
         runtime=pipeline.runtime,
         cause=Cause.STORAGE_STALLED,
-        culprit=process,
+        # The daemon is many pulls' process; what stands still here is this decompressor.
+        culprit=pipeline.worker if process is pipeline.daemon else process,
         evidence=(
             Evidence(
                 Kind.PROCESS_STATE,

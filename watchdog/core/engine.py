@@ -1,0 +1,161 @@
+"""One step of the core: a frame of observations in, a Tick out.
+
+The laws that hold for everything below `core`:
+
+1. Same recording, same ticks: no clock, randomness or set order.
+2. Losing a sensor moves a verdict only towards unknown, never towards hung.  A
+   wait counts samples; a gap of more than three ticks starts it anew.
+3. Nothing is done without a confirmed incident that rests on two independent
+   kinds of evidence.  A log line alone confirms nothing.
+4. One action in flight on a host; each has a deadline, a cool-down, a number of
+   attempts; then it is given up, loudly.
+5. Recovered only by progress seen after the action.
+6. Two ladders: freeing, the mildest first; preventing, only for what came back.
+7. Killed and restarted at any point the agent converges; the ledger knows.
+8. Slow is not hung: whatever still moves is left alone.
+9. What is not ours is not touched; ambiguous is refused.
+10. The watchdog is never the hang.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Tuple
+
+from watchdog.core.casebook import Casebook
+from watchdog.core.causes import Finding, find
+from watchdog.core.decision import (
+    FREEING,
+    Act,
+    Choice,
+    Refuse,
+    Wait,
+    as_decision,
+    budget_of,
+    decide,
+    decide_undo,
+)
+from watchdog.core.extraction import Tracks
+from watchdog.core.history import History
+from watchdog.core.incident import Incident, State, incident_id
+from watchdog.core.observation import Frame
+from watchdog.core.record import to_record
+from watchdog.core.tick import Call, Decision, Tick
+from watchdog.core.views import pull_views, sentence, stage_views
+from watchdog.core.world import World
+
+
+class Engine:
+    """The core's state between steps: the world, the tracks and the incidents."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.tracks = Tracks(self.world.policy.tick_ns)
+        self.casebook = Casebook()
+        self._told: Dict[str, Dict[str, object]] = {}
+
+    def step(self, frame: Frame) -> Tick:
+        """Take in what was seen, judge it, decide, and say so."""
+        self.casebook.begin()
+        self.world.apply(frame)
+        self.tracks.tick_ns = self.world.policy.tick_ns
+        history = History(self.world.ledger.entries, self.world.wall_ns())
+        self._take_actions()
+        findings = self._find()
+        confirmed = [one for one in findings if one.confirmed]
+        for finding in confirmed:
+            self.casebook.found(finding, self.world, history)
+        self.casebook.look(self.world, self.tracks, self._ids(findings))
+        decisions = self._decide(history)
+        self.casebook.prune()
+        return self._tick(tuple(decisions), history, findings)
+
+    def _take_actions(self) -> None:
+        self.casebook.remember(self.world.remembered, self.world)
+        for started in self.world.started:
+            self.casebook.started(started, self.world)
+        for finished in self.world.finished:
+            self.casebook.finished(finished)
+        self.casebook.sync(self.world)
+
+    def _find(self) -> List[Finding]:
+        found: List[Finding] = []
+        for scan in self.world.scans:
+            self.tracks.update(scan, self.world.now_ns)
+            found.extend(find(scan, self.tracks, self.world.policy.thresholds))
+        return found
+
+    def _ids(self, findings: List[Finding]) -> set[str]:
+        boot = self.world.machine.boot_id
+        return {incident_id(boot, one.runtime, one.culprit) for one in findings}
+
+    def _decide(self, history: History) -> List[Decision]:
+        decisions: List[Decision] = []
+        acting = False
+        for incident in self.casebook.open():
+            if incident.state not in (State.CONFIRMED, State.VERIFYING):
+                continue
+            choice = self._choose(incident, history)
+            if isinstance(choice, Act) and acting:
+                choice = Wait(f"would {choice.remedy.value}, but another action comes first")
+            decision = as_decision(incident, choice, self.world.policy.mode)
+            acting = acting or decision.call is Call.ACT
+            decisions.append(decision)
+            self._note(incident, choice, decision)
+        undo = None if acting else decide_undo(self.world, history)
+        return decisions + ([undo] if undo else [])
+
+    def _choose(self, incident: Incident, history: History) -> Choice:
+        if not self.tracks.fresh(incident.runtime, self.world.now_ns):
+            return Wait("the extraction is not seen at the moment: unknown")
+        return decide(incident, self.world, history)
+
+    def _note(self, incident: Incident, choice: Choice, decision: Decision) -> None:
+        what = f"{decision.call.value} {decision.remedy}" if decision.remedy else decision.call.value
+        self.casebook.say_next(incident, f"{what}: {choice.reason}")
+        if isinstance(choice, Refuse) and choice.final:
+            self.casebook.give_up(incident, choice.reason, self.world)
+
+    def _tick(self, decisions: Tuple[Decision, ...], history: History, findings: List[Finding]) -> Tick:
+        records = {one.id: to_record(one, self.world.machine.boot_id) for one in self.casebook.all}
+        changed = tuple(name for name, record in records.items() if self._told.get(name) != record)
+        self._told = dict(records)
+        pulls = pull_views(self.world, self.tracks)
+        unresolved = any(one.resolved_wall_ns is None for one in self.casebook.open())
+        busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls)
+        return Tick(
+            now_ns=self.world.now_ns,
+            sentence=sentence(self.casebook, pulls, findings),
+            incidents=tuple(records.values()),
+            changed=changed,
+            transitions=tuple(self.casebook.transitions),
+            decisions=decisions,
+            pulls=pulls,
+            stages=stage_views(self.tracks),
+            sensors=tuple(self.world.sensors.values()),
+            runtimes=tuple(self.world.runtimes.values()),
+            budgets=self._budgets(history),
+            verdicts=tuple((name, verdict.value) for name, verdict in self.casebook.verdicts),
+            awaited=self._awaited(),
+            paused=self.world.operator.pause_reason if self.world.paused() else "",
+            inhibited="inhibited" if self.world.operator.inhibited else "",
+            active=busy or bool(findings),
+        )
+
+    def _budgets(self, history: History) -> Tuple[Tuple[str, str, int], ...]:
+        policy = self.world.policy
+        return tuple(
+            (
+                remedy.value,
+                cause.value,
+                history.remaining(remedy, cause.value, budget_of(policy, remedy)),
+            )
+            for cause, ladder in FREEING.items()
+            for remedy in ladder
+            if remedy in policy.remedies_on
+        )
+
+    def _awaited(self) -> Tuple[Tuple[str, str], ...]:
+        """The images to look for: those that a verification still waits for."""
+        waiting = (one for one in self.casebook.open() if one.state is State.VERIFYING)
+        names = [(one.runtime, pull.image) for one in waiting for pull in one.pulls + one.carried]
+        return tuple(dict.fromkeys(names))
