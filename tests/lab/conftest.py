@@ -14,15 +14,17 @@ from tests.lab.lab import Lab
 NEEDED = ("dockerd", "containerd", "docker-registry", "unpigz", "cc", "gdb")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def _lab_is_possible() -> None:
     missing = [program for program in NEEDED if shutil.which(program, path=SYSTEM_PATH) is None]
-    if os.geteuid() != 0 or missing:
-        pytest.skip(f"the lab needs root and these programs: {', '.join(missing) or 'all there'}")
+    if os.geteuid() != 0:
+        missing.insert(0, "root")
+    if missing:
+        pytest.skip(f"the lab needs {', '.join(missing)}")
 
 
 @pytest.fixture
-def lab(_lab_is_possible: None) -> Iterator[Lab]:
+def lab() -> Iterator[Lab]:
     """A lab of its own for one test."""
     with Lab() as running:
         yield running

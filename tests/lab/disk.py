@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.lab import cleanup
-from tests.lab.processes import run
+from tests.lab.processes import Cell, run
 
 FIFREEZE = 0xC0045877
 THAW_LATEST = 'sleep "$1" && exec fsfreeze --unfreeze "$2"'
@@ -24,19 +24,16 @@ THAW_LATEST = 'sleep "$1" && exec fsfreeze --unfreeze "$2"'
 class Disk:
     """An ext4 file system in a sparse file, mounted at the lab's data folder."""
 
-    def __init__(self, mount_point: Path) -> None:
-        self.mount_point = mount_point
-
-    @classmethod
-    def create(cls, root: Path, size_mb: int) -> Disk:
-        disk = cls(root / "data")
-        disk.mount_point.mkdir()
+    def __init__(self, root: Path, cell: Cell, size_mb: int) -> None:
+        self.mount_point = root / "data"
+        self._log = root / "disk.log"
+        self._cell = cell
+        self.mount_point.mkdir()
         image = root / "disk.img"
         with image.open("wb") as sparse:
             sparse.truncate(size_mb << 20)
         run("mke2fs", "-q", "-t", "ext4", str(image))
-        run("mount", "-o", "loop", str(image), str(disk.mount_point))
-        return disk
+        run("mount", "-o", "loop", str(image), str(self.mount_point))
 
     @contextlib.contextmanager
     def frozen(self, at_most_s: int = 60) -> Iterator[None]:
@@ -44,15 +41,14 @@ class Disk:
 
         Nothing in the block may write below the data folder, nor wait for dockerd.
         """
-        timer = subprocess.Popen(
-            ["sh", "-c", THAW_LATEST, "thaw", str(at_most_s), str(self.mount_point)], start_new_session=True
-        )
+        command = ["sh", "-c", THAW_LATEST, "thaw", str(at_most_s), str(self.mount_point)]
+        timer = self._cell.spawn(command, "disk", self._log, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         try:
             self._freeze()
             yield
         finally:
             cleanup.thaw_disks(self.mount_point)
-            os.killpg(timer.pid, 9)
+            os.killpg(timer.pid, signal.SIGKILL)
             timer.wait()
 
     def _freeze(self) -> None:

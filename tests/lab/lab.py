@@ -36,7 +36,7 @@ class Lab:
         self._guard = start_guard(self.root)
         try:
             self.cell = Cell(self.root.name)
-            self.disk = Disk.create(self.root, disk_mb) if disk_mb else None
+            self.disk = Disk(self.root, self.cell, disk_mb) if disk_mb else None
             self.registry = Registry(self.root, self.cell)
             self.dockerd = Dockerd(self.root, self.cell, dockerd_options, debug)
             self.unpigz = FakeUnpigz(self.root, self.dockerd.programs)

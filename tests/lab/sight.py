@@ -7,9 +7,13 @@ with it.
 from __future__ import annotations
 
 import os
+import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+# Numbers of read and write, each with the descriptor that is waited at.
+PIPE_CALLS = {"x86_64": {(0, 0), (1, 1)}, "aarch64": {(63, 0), (64, 1)}}
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,15 @@ def state(pid: int) -> str:
     """The state letter of a process; "gone" if it has ended."""
     sample = stage(pid)
     return sample.state if sample else "gone"
+
+
+def waits_at_a_pipe(pid: int) -> bool:
+    """Whether the process sleeps in a read of its stdin or a write to its stdout."""
+    try:
+        number, argument, *_ = Path(f"/proc/{pid}/syscall").read_text().split()
+    except (OSError, ValueError):  # ended, or "running"
+        return False
+    return (int(number), int(argument, 16)) in PIPE_CALLS[platform.machine()]
 
 
 def decompressors(daemon_pid: int) -> list[int]:
