@@ -222,7 +222,10 @@ class Process:
 
     def descriptor(self, number: int) -> Optional[str]:
         """What one descriptor is; None when it is not open."""
-        return _link(f"fd/{number}", self._directory)
+        link = _link(f"fd/{number}", self._directory)
+        if link is None:
+            self.stat()  # raises when it is the process that is gone
+        return link
 
     def position_and_size(self, number: int) -> Optional[Tuple[int, int]]:
         """File position and file size of one descriptor; None when it is not open.
