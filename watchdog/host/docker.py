@@ -61,7 +61,7 @@ class DockerApi:
         """GET /version: the components by name."""
         return self._object("/version")
 
-    def listener_pid(self) -> int:
+    def peer_pid(self) -> int:
         """The pid that called listen(2): the runtime, or systemd for a socket that it activates.
 
         0 where that process is in a pid namespace that we cannot see into.
