@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tests.lab.lab import Lab
-from tests.lab.processes import end, run, wait_until
+from tests.lab.processes import SYSTEM_PATH, end, run, wait_until
 from tests.lab.registry import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ class Agent:
         """Start it and wait for its first state file.  Raises RuntimeError with its log."""
         state = self.run_dir / "state.json"
         state.unlink(missing_ok=True)
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {"PATH": SYSTEM_PATH, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [PYTHON, "-m", "watchdog", "run", "-c", str(self.config)]
         self._process = self._cell.spawn(command, "agent", self.log, environment, cwd=PROJECT)
         wait_until(lambda: state.exists() or not self.running, "the agent writes its state", 30.0)

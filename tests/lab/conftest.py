@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.dockerd import SYSTEM_PATH
 from tests.lab.lab import Lab
+from tests.lab.processes import SYSTEM_PATH
 
 NEEDED = ("dockerd", "containerd", "docker-registry", "unpigz", "cc", "gdb")
 

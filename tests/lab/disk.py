@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.lab import cleanup
-from tests.lab.processes import Cell, run
+from tests.lab.processes import SYSTEM_PATH, Cell, run
 
 FIFREEZE = 0xC0045877
 THAW_LATEST = 'sleep "$1" && exec fsfreeze --unfreeze "$2"'
@@ -42,7 +42,7 @@ class Disk:
         Nothing in the block may write below the data folder, nor wait for dockerd.
         """
         command = ["sh", "-c", THAW_LATEST, "thaw", str(at_most_s), str(self.mount_point)]
-        timer = self._cell.spawn(command, "disk", self._log, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        timer = self._cell.spawn(command, "disk", self._log, {"PATH": SYSTEM_PATH})
         try:
             self._freeze()
             yield

@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from tests.lab import processes, sight
-from tests.lab.processes import Cell
+from tests.lab.processes import SYSTEM_PATH, Cell
 
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 START_DEADLINE_S = 60.0
 
 SERVICE = """\

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from tests.lab import cleanup
 
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENTER_GROUP = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
 T = TypeVar("T")
 

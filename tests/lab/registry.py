@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import images
-from tests.lab.processes import Cell, end, wait_until
+from tests.lab.processes import SYSTEM_PATH, Cell, end, wait_until
 
 CONFIG = """\
 version: 0.1
@@ -103,7 +103,7 @@ class Registry:
         self.storage.mkdir(exist_ok=True)
         self._config.write_text(CONFIG.format(storage=self.storage, port=port))
         command = ["docker-registry", "serve", str(self._config)]
-        process = self._cell.spawn(command, "registry", self.log, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        process = self._cell.spawn(command, "registry", self.log, {"PATH": SYSTEM_PATH})
         wait_until(lambda: process.poll() is not None or _answers(port), "docker-registry answers", 10.0)
         if process.poll() is not None:
             return False  # somebody else took the port in between
