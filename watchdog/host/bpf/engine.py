@@ -43,8 +43,8 @@ class Engine(Protocol):
     def fileno(self) -> Optional[int]:
         """A descriptor that is readable when there are events; None: call read() now and then."""
 
-    def watch(self, pid: int) -> bool:
-        """Watch a process, and each child that it has from now on.  False: no room left."""
+    def watch(self, pid: int, follow: bool = True) -> bool:
+        """Watch a process, with `follow` each child that it has from now on.  False: no room left."""
 
     def unwatch(self, pid: int) -> None:
         """Forget a process.  Its children stay watched."""

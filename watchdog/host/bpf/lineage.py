@@ -15,8 +15,8 @@ from typing import Dict, Optional, Set
 class Member:
     """`follow`: its children become members at their birth.  `comm` is "" while unknown."""
 
-    follow: bool = True
-    comm: str = ""
+    follow: bool
+    comm: str
 
 
 class Lineage:
@@ -27,21 +27,21 @@ class Lineage:
         self.commands: Set[str] = set()
         self.leaves: Set[str] = set()
 
-    def join(self, pid: int, comm: str = "") -> None:
-        self.members[pid] = Member(comm=comm)
+    def join(self, pid: int, comm: str, follow: bool = True) -> None:
+        self.members[pid] = Member(follow, comm)
 
     def born(self, parent: int, child: int) -> Optional[Member]:
         """The child as a member; None when it is nobody of ours."""
         above = self.members.get(parent)
         if above is None or not above.follow:
             return None
-        self.members[child] = Member(comm=above.comm)
+        self.members[child] = Member(True, above.comm)
         return self.members[child]
 
     def executed(self, pid: int, comm: str) -> Optional[Member]:
         """The process as a member after an exec; None when it is nobody of ours."""
         if comm in self.commands:
-            self.join(pid)
+            self.join(pid, comm)
         known = self.members.get(pid)
         if known is None:
             return None

@@ -10,10 +10,12 @@ import time
 from typing import Dict, FrozenSet, Iterator, List, Optional
 
 from watchdog.core.observation import ProcessEvent
+from watchdog.errors import ProcessGone
 from watchdog.host.bpf import descent
 from watchdog.host.bpf.descent import Table
 from watchdog.host.bpf.engine import Event, Sees
 from watchdog.host.bpf.lineage import Lineage
+from watchdog.host.proc import Process
 
 NAME = "polling"
 _SEES = frozenset((Sees.FORK, Sees.EXEC, Sees.EXIT))
@@ -34,11 +36,13 @@ class Polling:
     def fileno(self) -> Optional[int]:
         return None
 
-    def watch(self, pid: int) -> bool:
-        stat = descent.living().get(pid)
-        if stat:
-            self._lineage.join(pid, stat.comm)
-            self._start_ticks[pid] = stat.start_ticks
+    def watch(self, pid: int, follow: bool = True) -> bool:
+        try:
+            with Process(pid) as process:
+                self._lineage.join(pid, process.stat().comm, follow)
+                self._start_ticks[pid] = process.key.start_ticks
+        except ProcessGone:
+            self._forget(pid)
         return True
 
     def unwatch(self, pid: int) -> None:

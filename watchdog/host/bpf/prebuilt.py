@@ -31,6 +31,8 @@ def open_prebuilt(ring_bytes: int) -> TracepointEngine:
         loaded = _open(libbpf, path)
         undo.callback(libbpf.bpf_object__close, loaded)
         maps = dict(_maps(libbpf, loaded))
+        if not maps.keys() >= {*MAPS, "rodata"}:
+            raise _foreign(path)
         _write_layout(libbpf, maps, layout, path)
         libbpf.bpf_map__set_max_entries(maps["events"], ring_bytes)
         _leave_out(libbpf, loaded, layout)
@@ -57,10 +59,12 @@ def _maps(libbpf: ct.CDLL, loaded: int) -> Iterator[Tuple[str, int]]:
 def _write_layout(libbpf: ct.CDLL, maps: Dict[str, int], layout: Layout, path: Path) -> None:
     """Fill in the object's constants, which the verifier then takes as such."""
     packed, size = layout.packed(), ct.c_size_t()
-    constants: int = libbpf.bpf_map__initial_value(maps.get("rodata"), ct.byref(size)) or 0
-    version = ct.c_uint32.from_address(constants).value if constants else None
-    if version != LAYOUT_VERSION or size.value - len(packed) not in range(4):
-        raise Unavailable(f"{path} is of another version than this program (rebuild it: probes/build.sh)")
+    constants: int = libbpf.bpf_map__initial_value(maps["rodata"], ct.byref(size))
+    if (
+        size.value - len(packed) not in range(4)
+        or ct.c_uint32.from_address(constants).value != LAYOUT_VERSION
+    ):
+        raise _foreign(path)
     ct.memmove(constants, packed, len(packed))
 
 
@@ -93,6 +97,10 @@ def _each(following: Callable[[int, object], int], loaded: int) -> Iterator[int]
     while found:
         yield found
         found = following(loaded, found)
+
+
+def _foreign(path: Path) -> Unavailable:
+    return Unavailable(f"{path} is of another version than this program (rebuild it: probes/build.sh)")
 
 
 def _hint(number: int) -> str:

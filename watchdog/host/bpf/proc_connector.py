@@ -69,8 +69,8 @@ class ProcConnector:
     def fileno(self) -> Optional[int]:
         return self._socket.fileno()
 
-    def watch(self, pid: int) -> bool:
-        self._lineage.join(pid, _comm(pid))
+    def watch(self, pid: int, follow: bool = True) -> bool:
+        self._lineage.join(pid, _comm(pid), follow)
         return True
 
     def unwatch(self, pid: int) -> None:

@@ -59,8 +59,8 @@ class TracepointEngine:
     def fileno(self) -> Optional[int]:
         return self._maps["events"]
 
-    def watch(self, pid: int) -> bool:
-        return self._update("watched", ct.c_uint32(pid), WATCH_PROCESS | WATCH_CHILDREN)
+    def watch(self, pid: int, follow: bool = True) -> bool:
+        return self._update("watched", ct.c_uint32(pid), WATCH_PROCESS | (WATCH_CHILDREN if follow else 0))
 
     def unwatch(self, pid: int) -> None:
         self._libbpf.bpf_map_delete_elem(self._maps["watched"], ct.byref(ct.c_uint32(pid)))
