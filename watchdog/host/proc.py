@@ -28,7 +28,7 @@ _TRANSFER_CALLS = {
     "x86_64": {0: "read", 1: "write"},
     "aarch64": {63: "read", 64: "write"},
 }
-_READ_LIMIT = 65536
+_MOST_BYTES = 65536
 
 
 # --- parsing ---------------------------------------------------------------
@@ -180,13 +180,13 @@ class Process:
 
     def states(self) -> str:
         """The state letter of each thread, the main thread first."""
-        return "".join(self._thread_state(thread) for thread in self._threads())
+        return "".join(self._thread_state(thread) for thread in self.threads())
 
     def states_and_waits(self) -> Tuple[str, Tuple[str, ...]]:
         """State letters and waits of all threads, in the same order."""
         machine = os.uname().machine
         states, waits = "", []
-        for thread in self._threads():
+        for thread in self.threads():
             state = self._thread_state(thread)
             if state:
                 states += state
@@ -200,7 +200,7 @@ class Process:
         promises no more.  Who knows a child looks at it directly.
         """
         found: Set[int] = set()
-        for thread in self._threads():
+        for thread in self.threads():
             try:
                 found.update(int(pid) for pid in self.read(f"task/{thread}/children").split())
             except ProcessGone:
@@ -239,14 +239,14 @@ class Process:
         except (ProcessGone, FileNotFoundError, ProcessLookupError):
             return None
 
-    def read(self, name: str) -> bytes:
-        """A file of the process' directory, cut at 64 KiB."""
+    def read(self, name: str, most_bytes: int = _MOST_BYTES) -> bytes:
+        """A file of the process' directory, cut at `most_bytes`."""
         text = b""
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
             try:
-                while len(text) < _READ_LIMIT:
-                    piece = os.read(descriptor, _READ_LIMIT - len(text))
+                while len(text) < most_bytes:
+                    piece = os.read(descriptor, most_bytes - len(text))
                     if not piece:
                         break
                     text += piece
@@ -256,7 +256,8 @@ class Process:
             raise self._trouble(name, error) from error
         return text
 
-    def _threads(self) -> List[int]:
+    def threads(self) -> List[int]:
+        """The ids of its threads, the main thread first."""
         folder = self._open_folder("task")
         try:
             threads = [int(name) for name in os.listdir(folder)]
