@@ -81,7 +81,7 @@ class Engine:
         found: List[Finding] = []
         for scan in self.world.scans:
             self.tracks.update(scan, self.world.now_ns)
-            found.extend(find(scan, self.tracks, self.world.policy.thresholds))
+            found.extend(find(scan, self.tracks, self.world.policy.thresholds, self.world.stops))
         return found
 
     def _ids(self, findings: List[Finding]) -> set[str]:

@@ -28,6 +28,8 @@ from watchdog.core.observation import (
 from watchdog.core.policy import Policy
 
 _NEWS = ("scans", "process_events", "image_events", "finished", "started", "remembered")
+STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU on every architecture of today
+STOPS_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
 
 
@@ -45,6 +47,7 @@ class World:
         self.clients_seen_ns: Dict[str, int] = {}
         self.manifests: Dict[str, ManifestSeen] = {}
         self.sensors: Dict[str, SensorState] = {}
+        self.stops: Dict[int, ProcessEvent] = {}  # by pid: the newest stop signal that it got
         self.in_flight: Dict[str, ActionStarted] = {}
         # What this frame brought; emptied with the next one.
         self.scans: List[ExtractionScan] = []
@@ -100,6 +103,16 @@ class World:
         while len(self.manifests) > MANIFESTS_KEPT:
             del self.manifests[next(iter(self.manifests))]
 
+    def _on_process(self, seen: ProcessEvent) -> None:
+        self.process_events.append(seen)
+        if seen.what == "exit":
+            self.stops.pop(seen.pid, None)
+        elif seen.what == "signal" and seen.signal in STOP_SIGNALS:
+            self.stops.pop(seen.pid, None)
+            self.stops[seen.pid] = seen
+            while len(self.stops) > STOPS_KEPT:
+                del self.stops[next(iter(self.stops))]
+
     def _on_sensor(self, seen: SensorState) -> None:
         self.sensors[seen.sensor] = seen
 
@@ -144,6 +157,6 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     ActionFinished: World._on_finished,
     IncidentRemembered: World._on_remembered,
     ExtractionScan: _collect("scans"),
-    ProcessEvent: _collect("process_events"),
+    ProcessEvent: World._on_process,
     ImageEvent: _collect("image_events"),
 }

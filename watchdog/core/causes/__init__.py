@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import List
+from dataclasses import replace
+from typing import List, Mapping, Optional
 
 from watchdog.core.causes.daemon import daemon
-from watchdog.core.causes.extraction import decompressor, orphan, untar
+from watchdog.core.causes.extraction import all_stopped, decompressor, orphan, untar
 from watchdog.core.causes.finding import Finding
 from watchdog.core.causes.storage import storage
+from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.extraction import Tracks
-from watchdog.core.observation import ExtractionScan
+from watchdog.core.observation import ExtractionScan, ProcessEvent
 from watchdog.core.policy import Thresholds
 
 
-def find(scan: ExtractionScan, tracks: Tracks, limits: Thresholds) -> List[Finding]:
+def find(
+    scan: ExtractionScan, tracks: Tracks, limits: Thresholds, stops: Mapping[int, ProcessEvent]
+) -> List[Finding]:
     """All that is wrong in one runtime's newest scan; at most one finding a process.
 
     A stopped daemon explains everything behind it, so it is then the only one.
+    `stops`: the newest stop signal that each pid was seen to get.
     """
+    return [_with_sender(one, stops.get(one.culprit.key.pid)) for one in _all(scan, tracks, limits)]
+
+
+def _all(scan: ExtractionScan, tracks: Tracks, limits: Thresholds) -> List[Finding]:
     stopped = daemon(scan.runtime, scan.daemon, tracks, limits)
     if stopped is not None:
         return [stopped]
@@ -29,6 +38,15 @@ def find(scan: ExtractionScan, tracks: Tracks, limits: Thresholds) -> List[Findi
         one for one in (orphan(scan.runtime, process, tracks, limits) for process in scan.orphans) if one
     )
     return list({one.culprit.key: one for one in reversed(found)}.values())[::-1]
+
+
+def _with_sender(finding: Finding, stop: Optional[ProcessEvent]) -> Finding:
+    """The finding with who stopped the process, where the kernel told us."""
+    if stop is None or not all_stopped(finding.culprit):
+        return finding
+    sender = f" from {stop.comm} (pid {stop.other_pid})" if stop.other_pid else ""
+    told = Evidence(Kind.KERNEL_EVENT, f"signal {stop.signal} was sent to it{sender}")
+    return replace(finding, evidence=(*finding.evidence, told))
 
 
 __all__ = ["Finding", "find"]
