@@ -6,6 +6,7 @@ reader that does not read (a full pipe, a stuck journal) never stops the agent.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -30,7 +31,7 @@ _LEVELS = {"confirmed": "warning", "gone": "warning", "gave_up": "error"}
 class Log:
     """Says what changed.  `dropped` counts the lines that were cut."""
 
-    def __init__(self, logger: Any, writer: Writer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, logger: Any, writer: Writer, clock: Callable[[], float]) -> None:
         self._logger = logger
         self._writer = writer
         self._clock = clock
@@ -184,7 +185,9 @@ class LineSink:
         self._stream.flush()
 
 
-def open_log(format: LogFormat, stream: Optional[TextIO] = None, colours: bool = False) -> Log:
+def open_log(
+    format: LogFormat, stream: Optional[TextIO] = None, clock: Callable[[], float] = time.monotonic
+) -> Log:
     """A log to `stream` (stderr).
 
     AUTO is the console on a terminal, the journal's own fields where the
@@ -195,10 +198,10 @@ def open_log(format: LogFormat, stream: Optional[TextIO] = None, colours: bool =
     if format is LogFormat.AUTO:
         sink = journal_sink(stream, writer)
         if sink is not None:
-            return Log(_logger(sink, [_journal_fields]), writer)
+            return Log(_logger(sink, [_journal_fields]), writer, clock)
     is_console = format is LogFormat.CONSOLE or (format is LogFormat.AUTO and stream.isatty())
-    processors = _console(colours) if is_console else _json()
-    return Log(_logger(LineSink(stream, writer), processors), writer)
+    processors = _console(stream) if is_console else _json()
+    return Log(_logger(LineSink(stream, writer), processors), writer, clock)
 
 
 def _import_structlog() -> Any:
@@ -226,8 +229,9 @@ def _logger(sink: Any, processors: List[Any]) -> Any:
     )
 
 
-def _console(colours: bool) -> List[Any]:
+def _console(stream: TextIO) -> List[Any]:
     structlog = _import_structlog()
+    colours = stream.isatty() and "NO_COLOR" not in os.environ
     try:
         renderer = structlog.dev.ConsoleRenderer(colors=colours, pad_event=24)
     except SystemError:  # 20.1 insists on colorama
