@@ -1,0 +1,135 @@
+"""The agent's hand: starts an action as a process of its own and tells how it ended.
+
+Law: nothing here waits.  An action that overruns its deadline is killed and
+reported as expired, its effect unknown; one that cannot be killed is left
+behind, so a stuck remedy never hangs the agent.  At most one action at a time
+changes the machine; a repull only waits for a download, and does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+import watchdog
+from watchdog.act.run import new_action_id
+from watchdog.config import Config
+from watchdog.core.observation import ActionFinished, ActionStarted, Observation, Outcome
+from watchdog.core.policy import Mode, Remedy
+from watchdog.host import command
+
+_SETTLE = "settle"
+_REPULL = Remedy.REPULL.value
+_SETTLE_DEADLINE_S = 30.0
+_UNDO_DEADLINE_S = 60.0
+_WAIT_FOR_LOCK_S = 10.0
+# In isolated mode (-I) neither the environment nor the current directory decides what is imported.
+_ENTRY = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('watchdog', run_name='__main__')"
+
+
+@dataclass(frozen=True)
+class Order:
+    """An action that was started."""
+
+    started: ActionStarted
+    running: command.Running
+
+
+class Executor:
+    """Starts the actions of one agent.  `fileno` is readable when one of them has ended."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._orders: Dict[str, Order] = {}
+        self._news: List[Observation] = []
+        self._ends = selectors.EpollSelector()
+        if config.policy.mode is Mode.ENFORCE:
+            self._settle_what_was_cut_short()
+
+    @property
+    def in_flight(self) -> str:
+        """The remedy that keeps others from acting, or else a repull that is under way, or ""."""
+        remedies = [one.started.remedy for one in self._orders.values() if one.started.remedy != _SETTLE]
+        return next((one for one in remedies if one != _REPULL), remedies[0] if remedies else "")
+
+    def fileno(self) -> int:
+        return self._ends.fileno()
+
+    def start(self, remedy: str, incident: str) -> str:
+        """Start a remedy; the id of the action.  While another one is in flight it ends at once, refused."""
+        action = new_action_id(Remedy(remedy))
+        started = ActionStarted(action, incident, remedy)
+        if self.in_flight not in ("", _REPULL):
+            refusal = f"{self.in_flight} is in flight"
+            self._news += [started, ActionFinished(action, incident, remedy, Outcome.REFUSED, refusal)]
+            return action
+        words = ["act", remedy, "--incident", incident, "--action", action, "--by-agent"]
+        deadline_s = self._config.deadlines_ns[Remedy(remedy)] / 1e9 + _WAIT_FOR_LOCK_S
+        self._start(started, words, deadline_s)
+        return action
+
+    def undo(self, action: str, remedy: str, incident: str) -> None:
+        """Start the undoing of a lasting change."""
+        words = ["revert", action]
+        self._start(ActionStarted(f"undo-{action}", incident, f"undo_{remedy}"), words, _UNDO_DEADLINE_S)
+
+    def observe(self) -> Tuple[Observation, ...]:
+        """What began and ended since the last call."""
+        for order in list(self._orders.values()):
+            completed = order.running.poll()
+            if completed is not None:
+                self._finish(order, completed)
+        news, self._news = tuple(self._news), []
+        return news
+
+    def close(self) -> None:
+        """Stop looking.  What was started goes on to its end."""
+        for order in self._orders.values():
+            order.running.close()
+        self._ends.close()
+
+    def _start(self, started: ActionStarted, words: Sequence[str], deadline_s: float) -> None:
+        running = command.start(command_line(self._config, words), deadline_s)
+        self._orders[started.action] = Order(started, running)
+        self._ends.register(running.fileno(), selectors.EVENT_READ)
+        if started.remedy != _SETTLE:
+            self._news.append(started)
+
+    def _settle_what_was_cut_short(self) -> None:
+        """An agent before us may have been killed: let the ledger know what its actions have done."""
+        self._start(ActionStarted(_SETTLE, "", _SETTLE), ["act", _SETTLE], _SETTLE_DEADLINE_S)
+
+    def _finish(self, order: Order, completed: command.Completed) -> None:
+        started = order.started
+        del self._orders[started.action]
+        self._ends.unregister(order.running.fileno())
+        order.running.close()
+        if started.remedy != _SETTLE:
+            outcome, detail = outcome_of(completed)
+            finished = ActionFinished(started.action, started.incident, started.remedy, outcome, detail)
+            self._news.append(finished)
+
+
+def command_line(config: Config, words: Sequence[str]) -> List[str]:
+    """Our own command in a process of its own, with this interpreter and this package."""
+    home = str(Path(watchdog.__file__).resolve().parents[1])
+    chosen = ["-c", os.fspath(config.path)] if config.path else []
+    return [sys.executable, "-I", "-c", _ENTRY, home, *words, *chosen, "--json"]
+
+
+def outcome_of(completed: command.Completed) -> Tuple[Outcome, str]:
+    """How an action's process ended, by the JSON that it printed, or without it."""
+    if completed.expired:
+        return Outcome.EXPIRED, "its deadline passed; what it has done is not known"
+    try:
+        told: Dict[str, Any] = json.loads(completed.stdout)
+        return Outcome(told["outcome"]), str(told["detail"])
+    except (ValueError, KeyError, TypeError):
+        said = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+        ending = said[-1] if said else f"status {completed.status}"
+        return Outcome.EXPIRED, f"its process ended without a word of the result: {ending}"

@@ -1,0 +1,21 @@
+"""The table of all remedies."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
+from watchdog.act.remedy import RemedyCode
+from watchdog.act.repull import REPULL
+from watchdog.act.resume import RESUME
+from watchdog.act.substitute_decompressor import SUBSTITUTE_DECOMPRESSOR
+from watchdog.core.policy import Remedy
+
+REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
+    code.name: code for code in (RESUME, KILL_DECOMPRESSOR, SUBSTITUTE_DECOMPRESSOR, REPULL)
+}
+
+
+def code_of(remedy: Remedy) -> RemedyCode[Any]:
+    """The code of a remedy."""
+    return REMEDIES[remedy]

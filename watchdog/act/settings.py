@@ -1,0 +1,62 @@
+"""What an action needs to know from the configuration: the one place where act/ meets it.
+
+Law: nothing else in act/ reads the configuration, so that an action's rules can
+be read, and tested, against this short record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import FrozenSet, Mapping, Optional, Tuple
+
+from watchdog.config import DEFAULT_DEADLINES_NS, Config, RuntimeConfig
+from watchdog.core.policy import DEFAULT_EXPIRIES_NS, DEFAULT_ON, Mode, Remedy
+from watchdog.errors import Refused
+
+HOST_INHIBIT = Path("/etc/pull-watchdog/inhibit")
+DPKG_HOOKS = Path("/etc/dpkg/dpkg.cfg.d")
+
+
+@dataclass(frozen=True)
+class ActSettings:
+    """One runtime, and what may be done to it.
+
+    `inhibit_files`: any of them stops all action.  `lock_wait_s`: how long an
+    action waits for another one to end.  `dpkg_hooks`: where dpkg reads its
+    configuration.
+    """
+
+    state_dir: Path
+    run_dir: Path
+    runtime: RuntimeConfig
+    mode: Mode = Mode.OBSERVE
+    remedies_on: FrozenSet[Remedy] = DEFAULT_ON
+    deadlines_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_DEADLINES_NS))
+    expiries_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_EXPIRIES_NS))
+    inhibit_files: Tuple[Path, ...] = ()
+    lock_wait_s: float = 5.0
+    dpkg_hooks: Path = DPKG_HOOKS
+
+    @property
+    def socket_path(self) -> Optional[str]:
+        """The runtime's UNIX socket; None for a remote runtime, which is never acted upon."""
+        scheme, _, path = self.runtime.socket.partition("://")
+        return path if scheme == "unix" else None
+
+
+def settings_for(config: Config, runtime: str) -> ActSettings:
+    """The settings for the runtime of that name; Refused when the configuration has none."""
+    found = next((one for one in config.runtimes if one.name == runtime), None)
+    if found is None:
+        raise Refused(f'the configuration has no runtime named "{runtime}"')
+    return ActSettings(
+        state_dir=config.state_dir,
+        run_dir=config.run_dir,
+        runtime=found,
+        mode=config.policy.mode,
+        remedies_on=config.policy.remedies_on,
+        deadlines_ns=config.deadlines_ns,
+        expiries_ns=config.policy.expiries_ns,
+        inhibit_files=(config.run_dir / "inhibit", HOST_INHIBIT),
+    )
