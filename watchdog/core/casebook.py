@@ -31,6 +31,7 @@ from watchdog.core.verification import bytes_moved, follow_owed, owed_by_kill, v
 from watchdog.core.world import World
 from watchdog.errors import RecordingError
 
+_REMEDIES = frozenset(one.value for one in Remedy)  # the undoing of one is none of them
 ENDED_KEPT = 50  # lately ended incidents that are still told
 
 
@@ -81,7 +82,7 @@ class Casebook:
         incident = self._with(incident, ActionTaken(seen.action, seen.remedy, world.wall_ns()))
         if seen.remedy == Remedy.KILL_DECOMPRESSOR.value:
             incident = self._put(replace(incident, owed=owed_by_kill(incident)))
-        if incident.state is State.CONFIRMED:
+        if incident.state is State.CONFIRMED and seen.remedy in _REMEDIES:
             self._move(incident, Happening.ACTION_STARTED, seen.remedy)
 
     def finished(self, seen: ActionFinished) -> None:
