@@ -160,7 +160,7 @@ def _is_valid_meta(page: bytes) -> bool:
     end = _PAGE.size + _META.size
     if len(page) < end + _CHECKSUM.size or _META.unpack_from(page, _PAGE.size)[0] != _MAGIC:
         return False
-    return _CHECKSUM.unpack_from(page, end)[0] == _fnv1a(page[_PAGE.size : end])
+    return bool(_CHECKSUM.unpack_from(page, end)[0] == _fnv1a(page[_PAGE.size : end]))
 
 
 def _fnv1a(text: bytes) -> int:

@@ -122,6 +122,7 @@ def parse_wait(text: bytes, machine: str) -> str:
 class Process:
     """An open handle on one process.  Close it, or use it in a `with`.
 
+    `key` and `seen` are from the moment of opening: its identity and its stat.
     Every method raises ProcessGone once the process has ended, and Unavailable
     where we may not look.
     """
@@ -134,7 +135,8 @@ class Process:
         self._root = root
         self.pid = pid
         try:
-            self.key = ProcessKey(pid, self.stat().start_ticks)
+            self.seen = self.stat()
+            self.key = ProcessKey(pid, self.seen.start_ticks)
         except BaseException:
             self.close()
             raise
@@ -326,7 +328,7 @@ def children_by_walk(parent: int, root: str = PROC) -> List[int]:
     for pid in pids(root):
         try:
             with Process(pid, root) as process:
-                if process.stat().parent_pid == parent:
+                if process.seen.parent_pid == parent:
                     found.append(pid)
         except (ProcessGone, Unavailable):
             continue
