@@ -29,7 +29,10 @@ _SETTLE_DEADLINE_S = 30.0
 _UNDO_DEADLINE_S = 60.0
 _WAIT_FOR_LOCK_S = 10.0
 # In isolated mode (-I) neither the environment nor the current directory decides what is imported.
-_ENTRY = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('watchdog', run_name='__main__')"
+_ENTRY = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('watchdog', run_name='__main__')"
+)
 
 
 @dataclass(frozen=True)

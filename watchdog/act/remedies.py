@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from watchdog.act.disable_pigz import DISABLE_PIGZ
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
 from watchdog.act.remedy import RemedyCode
 from watchdog.act.repull import REPULL
+from watchdog.act.restart_runtime import RESTART_RUNTIME
 from watchdog.act.resume import RESUME
 from watchdog.act.substitute_decompressor import SUBSTITUTE_DECOMPRESSOR
 from watchdog.core.policy import Remedy
 
 REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
-    code.name: code for code in (RESUME, KILL_DECOMPRESSOR, SUBSTITUTE_DECOMPRESSOR, REPULL)
+    code.name: code
+    for code in (
+        RESUME,
+        KILL_DECOMPRESSOR,
+        SUBSTITUTE_DECOMPRESSOR,
+        REPULL,
+        DISABLE_PIGZ,
+        RESTART_RUNTIME,
+    )
 }
 
 

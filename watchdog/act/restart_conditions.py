@@ -1,0 +1,216 @@
+"""Everything that forbids a restart of the runtime.
+
+Law: each rule is a function with the harm that it prevents; all that apply are
+told at once, so that a person sees the whole list.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from watchdog.act import last_answer, package_manager, sessions, systemctl
+from watchdog.act.identity import Subject, check_not_held
+from watchdog.act.last_answer import LastAnswer
+from watchdog.act.settings import ActSettings
+from watchdog.errors import ProcessGone, Refused, Unavailable, WatchdogError
+from watchdog.host import birth, command, proc
+
+_VALIDATES_SINCE = 23
+_DEFAULT_CONFIG = "/etc/docker/daemon.json"
+_PROGRAM_DEADLINE_S = 10.0
+_MOVES_WITHIN_S = 1.0
+# What else restarts container runtimes by itself: two of us would fight.
+_RIVALS = {
+    "monit": "",
+    "node-problem-de": "health-checker",  # restarts only with this plugin in its arguments
+    "health-monitor.": "",
+    "kube-container-": "",
+}
+
+
+def check(settings: ActSettings, daemon: Subject) -> LastAnswer:
+    """What the runtime said of itself; Refused with every reason against a restart."""
+    check_not_held(daemon)
+    if set(daemon.process.states()) == {"T"}:
+        raise Refused("it is stopped by a signal: resume frees it, a restart is not needed")
+    answer = last_answer.ask(settings, daemon.key)
+    rules: Tuple[Callable[[], List[str]], ...] = (
+        lambda: _no_way(settings),
+        lambda: _containers(answer),
+        lambda: _sessions(settings, answer),
+        lambda: _unit(settings),
+        _packages,
+        _rivals,
+        lambda: _moving_pulls(daemon),
+        lambda: configuration_faults(daemon),
+    )
+    reasons = [reason for rule in rules for reason in _asked(rule)]
+    if reasons:
+        raise Refused("; ".join(reasons))
+    return answer
+
+
+def _asked(rule: Callable[[], List[str]]) -> List[str]:
+    """A rule that cannot be checked forbids."""
+    try:
+        return rule()
+    except WatchdogError as error:
+        return [str(error)]
+
+
+def _no_way(settings: ActSettings) -> List[str]:
+    runtime = settings.runtime
+    if runtime.service is None and not runtime.restart:
+        return [f"the configuration names neither a service nor a restart command for {runtime.name}"]
+    return []
+
+
+def _containers(answer: LastAnswer) -> List[str]:
+    reasons = []
+    if answer.containers_running and not answer.live_restore:
+        reasons.append(
+            f"{answer.containers_running} container(s) run and live-restore is off: a restart ends them"
+        )
+    if answer.swarm:
+        reasons.append("it is a member of a swarm")
+    return reasons
+
+
+def _sessions(settings: ActSettings, answer: LastAnswer) -> List[str]:
+    return sessions.in_progress(settings) if answer.is_fresh else sessions.clients(settings)
+
+
+def _unit(settings: ActSettings) -> List[str]:
+    """Units that systemd would restart with this one, and a start limit that would leave it failed."""
+    unit = settings.runtime.service
+    if unit is None:
+        return []
+    shown = systemctl.show(
+        unit,
+        *("RequiredBy", "BoundBy", "ConsistsOf", "LoadState", "StartLimitBurst"),
+        *("StartLimitIntervalUSec", "ActiveEnterTimestampMonotonic"),
+    )
+    if shown.get("LoadState") != "loaded":
+        return [f"systemd does not know {unit}"]
+    bound = [f"{name}={shown[name]}" for name in ("RequiredBy", "BoundBy", "ConsistsOf") if shown.get(name)]
+    reasons = [f"other units go down with {unit}: {' '.join(bound)}"] if bound else []
+    return reasons + _start_limit(unit, shown)
+
+
+def _start_limit(unit: str, shown: Dict[str, str]) -> List[str]:
+    """systemd does not tell how many starts are left, so only a whole free interval is certain."""
+    interval_us = microseconds(shown.get("StartLimitIntervalUSec", ""))
+    burst, started = shown.get("StartLimitBurst", ""), shown.get("ActiveEnterTimestampMonotonic", "")
+    if interval_us is None or not burst.isdigit() or not started.isdigit():
+        return [f"the start limit of {unit} cannot be read"]
+    ago_us = time.monotonic_ns() // 1000 - int(started)
+    if int(burst) and interval_us and ago_us < interval_us:
+        return [f"{unit} was started {ago_us // 1_000_000} s ago: its start limit might be used up"]
+    return []
+
+
+def microseconds(text: str) -> Optional[int]:
+    """A time span as `systemctl show` prints it ("1min", "10s", "1min 30s", "0"); None for another text."""
+    units = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 24 * 3600 * 10**6}
+    if text in ("0", "infinity"):
+        return 0  # no limit either way
+    total = 0
+    for word in text.split():
+        digits = word.rstrip("abcdefghijklmnopqrstuvwxyz")
+        if not digits.isdigit() or word[len(digits) :] not in units:
+            return None
+        total += int(digits) * units[word[len(digits) :]]
+    return total or None
+
+
+def _packages() -> List[str]:
+    busy = package_manager.running()
+    return [f"{busy} is installing packages"] if busy else []
+
+
+def _rivals() -> List[str]:
+    found = []
+    for pid in proc.pids():
+        try:
+            with proc.Process(pid) as process:
+                comm, key = process.stat().comm, process.key
+            mark = _RIVALS.get(comm)
+            if mark is not None and mark in " ".join(birth.arguments(key)):
+                found.append(f"{comm} (pid {pid}) may restart the runtime too")
+        except ProcessGone:
+            continue
+    return found
+
+
+def _moving_pulls(daemon: Subject) -> List[str]:
+    """A pull that still moves would be cut off."""
+    before = _downloads(daemon)
+    time.sleep(_MOVES_WITHIN_S)
+    after = _downloads(daemon)
+    moved = [name for name, place in after.items() if before.get(name) != place]
+    return [f"a pull is under way that moves ({', '.join(moved)})"] if moved else []
+
+
+def _downloads(daemon: Subject) -> Dict[str, Tuple[int, int]]:
+    """Position and size of each layer's download file."""
+    found = {}
+    for number, link in daemon.process.descriptors():
+        name = Path(link.split(" ")[0]).name  # "... (deleted)"
+        place = daemon.process.position_and_size(number) if name.startswith("GetImageBlob") else None
+        if place is not None:
+            found[name] = place
+    return found
+
+
+def configuration_faults(daemon: Subject) -> List[str]:
+    """Why the runtime would not come up again with the configuration that it would read now."""
+    words = birth.arguments(daemon.key)
+    program = shutil.which(words[0], path=birth.environment(daemon.key).get("PATH")) if words else None
+    if program is None:
+        return ["the runtime's program cannot be found: it would not start again"]
+    if _major_version(program) >= _VALIDATES_SINCE:
+        done = command.run([program, *words[1:], "--validate"], _PROGRAM_DEADLINE_S)
+        return [] if done.succeeded else [f"its configuration is not valid: {_last_line(done.stderr)}"]
+    return _json_faults(words)
+
+
+def _major_version(program: str) -> int:
+    """From "Docker version 20.10.24+dfsg1, build 5d6db84"."""
+    done = command.run([program, "--version"], _PROGRAM_DEADLINE_S)
+    words = done.stdout.decode("utf-8", "replace").split()
+    version = words[words.index("version") + 1] if "version" in words[:-1] else ""
+    major = version.split(".")[0]
+    if not done.succeeded or not major.isdigit():
+        raise Unavailable(f"{program} --version does not tell its version")
+    return int(major)
+
+
+def _json_faults(words: Sequence[str]) -> List[str]:
+    """Older daemons cannot check themselves; that the file is JSON can be seen."""
+    path = _option(words, "--config-file")
+    file = Path(path or _DEFAULT_CONFIG)
+    try:
+        value = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return [f"{file} is gone, and it would not start without it"] if path else []
+    except (OSError, ValueError) as error:
+        return [f"{file} cannot be used, so it would not start again: {error}"]
+    return [] if isinstance(value, dict) else [f"{file} is no JSON object, so it would not start again"]
+
+
+def _option(words: Sequence[str], name: str) -> Optional[str]:
+    for word, following in zip(words, [*words[1:], ""]):
+        if word == name:
+            return following
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "no reason was given"

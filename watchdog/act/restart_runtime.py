@@ -1,0 +1,193 @@
+"""restart_runtime: the last resort, under every condition of act/restart_conditions.
+
+A graceful stop has a deadline; then the old process is killed by its pidfd, so
+that a stop which never ends does not leave the host without a runtime.  Before
+that a runtime whose API is silent is asked for its goroutines, because they are
+gone afterwards.  It has worked when another process is the runtime and answers.
+
+The same process cannot be restarted twice: an old process that is still the
+runtime long after the deadline was never restarted.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from typing import List, Optional
+
+from watchdog.act import restart_conditions, runtime, systemctl
+from watchdog.act.identity import Subject, handles
+from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
+from watchdog.act.runtime import held_runtime
+from watchdog.act.settings import ActSettings
+from watchdog.core.causes.finding import Cause
+from watchdog.core.observation import Outcome, ProcessKey
+from watchdog.core.policy import Remedy
+from watchdog.errors import Refused, Unavailable
+from watchdog.host import command, proc
+from watchdog.host.docker import ApiError, DockerApi
+
+RESTART_CAUSES = DECOMPRESSOR_CAUSES | UNTAR_CAUSES | {Cause.DAEMON_STOPPED}
+_GRACEFUL_SHARE = 0.4  # of the deadline, for the stop; the rest is for the start
+_LEFT_FOR_RESULT_S = 5.0
+_DUMP_WITHIN_S = 2.0
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Restart:
+    """The process to be replaced, and what was known of it at the intent."""
+
+    pid: int
+    start_ticks: int
+    intended_ns: int  # CLOCK_MONOTONIC
+    containers_running: int
+    api_answers: bool
+
+    @property
+    def key(self) -> ProcessKey:
+        return ProcessKey(self.pid, self.start_ticks)
+
+
+def plan(context: Context) -> Plan[Restart]:
+    """Check every condition; Refused with all that speak against it."""
+    with held_runtime(context.settings, context.incident.daemon) as daemon:
+        answer = restart_conditions.check(context.settings, daemon)
+        dump = [] if answer.is_fresh else [f"ask {daemon.name} for its goroutines (SIGUSR1)"]
+        words = " ".join(_restart_command(context.settings))
+        return Plan(
+            steps=(
+                *dump,
+                f"run `{words}`, which restarts {daemon.name}; {answer.containers_running} container(s) go on",
+                f"kill it if it does not stop within {_graceful_s(context.settings):.0f} s",
+            ),
+            memory=Restart(
+                daemon.key.pid,
+                daemon.key.start_ticks,
+                time.monotonic_ns(),
+                answer.containers_running,
+                answer.is_fresh,
+            ),
+        )
+
+
+def effect(context: Context, intended: Plan[Restart]) -> Made:
+    """Restart it and wait for the new process."""
+    settings, memory = context.settings, intended.memory
+    began = time.monotonic()
+    ends_at = began + settings.deadlines_ns[Remedy.RESTART_RUNTIME] / 1e9 - _LEFT_FOR_RESULT_S
+    with held_runtime(settings, context.incident.daemon) as daemon:
+        if daemon.key != memory.key:
+            raise Refused("another process is the runtime by now")
+        said = [] if memory.api_answers else [_dump_goroutines(daemon)]
+        said += _stop_and_start(settings, daemon, ends_at)
+    new = _await_new(settings, memory.key, ends_at)
+    if new is None:
+        return Made(
+            Outcome.FAILED, "; ".join([*said, "no new process answers; look at the runtime's own log"])
+        )
+    said.append(f"process {new.pid} has replaced {memory.pid} after {time.monotonic() - began:.0f} s")
+    return Made(Outcome.DONE, "; ".join(said), {"old_pid": memory.pid, "new_pid": new.pid})
+
+
+def trace(context: Context, memory: Restart) -> Trace:
+    """The old process tells: it has ended, or it was never restarted, or it is too early to say."""
+    if not proc.is_alive(memory.key):
+        return Trace.MADE
+    deadline_ns = context.settings.deadlines_ns[Remedy.RESTART_RUNTIME]
+    if time.monotonic_ns() - memory.intended_ns < deadline_ns:
+        raise Refused("an earlier restart was cut short and may still be under way")
+    return Trace.NONE
+
+
+def _graceful_s(settings: ActSettings) -> float:
+    return settings.deadlines_ns[Remedy.RESTART_RUNTIME] / 1e9 * _GRACEFUL_SHARE
+
+
+def _restart_command(settings: ActSettings) -> List[str]:
+    runtime_config = settings.runtime
+    return (
+        systemctl.restart(runtime_config.service) if runtime_config.service else list(runtime_config.restart)
+    )
+
+
+def _dump_goroutines(daemon: Subject) -> str:
+    """Have the runtime write down what it hangs on, if it has a handler for that: without one it would die."""
+    if not handles(daemon.process, signal.SIGUSR1):
+        return "it has no handler for a goroutine dump"
+    daemon.send(signal.SIGUSR1)
+    time.sleep(_DUMP_WITHIN_S)
+    return "it was asked for its goroutines (goroutine-stacks-*.log in its exec root, or its log)"
+
+
+def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> List[str]:
+    """Run the restart command beside us; kill the old process if it outlives the graceful stop."""
+    said = []
+    running = command.start(_restart_command(settings), max(1.0, ends_at - time.monotonic()))
+    try:
+        if not daemon.ends_within(_graceful_s(settings)):
+            done = running.poll()
+            if done is not None and not done.succeeded:
+                raise Unavailable(
+                    f"the restart command failed and {daemon.key.pid} runs on: {_last_line(done)}"
+                )
+            daemon.send(signal.SIGKILL)
+            said.append(f"it did not stop within {_graceful_s(settings):.0f} s and was killed")
+        done = _await_command(running, ends_at)
+        if done is not None and not done.succeeded:
+            said.append(f"the restart command ended badly ({_last_line(done)}); started once more")
+            command.run(_start_command(settings), max(1.0, ends_at - time.monotonic()))
+    finally:
+        running.close()
+    return said
+
+
+def _start_command(settings: ActSettings) -> List[str]:
+    """What brings up a runtime that has ended: harmless where it is up already."""
+    runtime_config = settings.runtime
+    return systemctl.start(runtime_config.service) if runtime_config.service else list(runtime_config.restart)
+
+
+def _await_command(running: command.Running, ends_at: float) -> Optional[command.Completed]:
+    while time.monotonic() < ends_at:
+        done = running.poll()
+        if done is not None:
+            return done
+        time.sleep(_LOOK_EVERY_S)
+    return None
+
+
+def _await_new(settings: ActSettings, old: ProcessKey, ends_at: float) -> Optional[ProcessKey]:
+    """The process that answers in the old one's place; None when none did in time."""
+    while True:
+        new = _answering(settings)
+        if new is not None and new != old:
+            return new
+        if time.monotonic() > ends_at:
+            return None
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _answering(settings: ActSettings) -> Optional[ProcessKey]:
+    try:
+        DockerApi(settings.socket_path or "").ping()
+    except ApiError:
+        return None
+    return runtime.current_key(settings)
+
+
+def _last_line(done: command.Completed) -> str:
+    lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"status {done.status}"
+
+
+RESTART_RUNTIME = RemedyCode(
+    name=Remedy.RESTART_RUNTIME,
+    causes=RESTART_CAUSES,
+    memory=Restart,
+    plan=plan,
+    effect=effect,
+    trace=trace,
+    why_not_undone="a restarted runtime is a new process; the old one does not come back",
+)
