@@ -1,7 +1,8 @@
 """The polling engine: looks into /proc now and then.  Always works.
 
 Sees births, changed names and deaths, a poll late; a process that lives
-shorter than a poll is not seen at all.
+shorter than a poll is not seen at all.  Children that a process had already
+when it was watched count as births: /proc cannot tell to better than 10 ms.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Polling:
     def watch(self, pid: int, follow: bool = True) -> bool:
         try:
             with Process(pid) as process:
-                self._lineage.join(pid, process.stat().comm, follow)
+                self._lineage.join(pid, process.stat().comm, time.monotonic_ns(), follow)
                 self._start_ticks[pid] = process.key.start_ticks
         except ProcessGone:
             self._forget(pid)
@@ -62,7 +63,7 @@ class Polling:
             return []
         self._next_look_ns = now_ns + self._interval_ns
         table = descent.living()
-        return [*self._deaths(table, now_ns), *self._births(table), *self._execs(table, now_ns)]
+        return [*self._deaths(table, now_ns), *self._births(table, now_ns), *self._execs(table, now_ns)]
 
     def dropped(self) -> int:
         return 0
@@ -75,11 +76,11 @@ class Polling:
             if pid not in table or table[pid].start_ticks != self._start_ticks[pid]:
                 yield ProcessEvent(now_ns, "exit", pid, comm=self._forget(pid))
 
-    def _births(self, table: Table) -> Iterator[Event]:
+    def _births(self, table: Table, now_ns: int) -> Iterator[Event]:
         lineage = self._lineage
         for pid in descent.descendants(table, set(lineage.members), lineage.leaves):
             stat = table[pid]
-            member = lineage.born(stat.parent_pid, pid)
+            member = lineage.born(stat.parent_pid, pid, now_ns)
             if member:
                 self._start_ticks[pid] = stat.start_ticks
                 yield ProcessEvent(descent.born_ns(stat), "fork", pid, stat.parent_pid, member.comm)
@@ -89,12 +90,12 @@ class Polling:
         for pid, stat in table.items():
             known = self._lineage.members.get(pid)
             if stat.comm != known.comm if known else stat.comm in self._lineage.commands:
-                self._lineage.executed(pid, stat.comm)
+                self._lineage.executed(pid, stat.comm, now_ns)
                 self._start_ticks[pid] = stat.start_ticks
                 yield ProcessEvent(now_ns, "exec", pid, comm=stat.comm)
 
     def _forget(self, pid: int) -> str:
         """The name that the process had."""
         self._start_ticks.pop(pid, None)
-        member = self._lineage.died(pid)
+        member = self._lineage.leave(pid)
         return member.comm if member else ""

@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from typing import FrozenSet, List, Optional
 
 from watchdog.core.observation import ProcessEvent
@@ -70,11 +71,11 @@ class ProcConnector:
         return self._socket.fileno()
 
     def watch(self, pid: int, follow: bool = True) -> bool:
-        self._lineage.join(pid, _comm(pid), follow)
+        self._lineage.join(pid, _comm(pid), time.monotonic_ns(), follow)
         return True
 
     def unwatch(self, pid: int) -> None:
-        self._lineage.died(pid)
+        self._lineage.leave(pid)
 
     def watch_command(self, comm: str) -> bool:
         self._lineage.commands.add(comm)
@@ -128,17 +129,17 @@ class ProcConnector:
         return None
 
     def _born(self, at_ns: int, _caller: int, parent: int, thread: int, child: int) -> Optional[ProcessEvent]:
-        member = self._lineage.born(parent, child) if thread == child else None
+        member = self._lineage.born(parent, child, at_ns) if thread == child else None
         return ProcessEvent(at_ns, "fork", child, parent, member.comm) if member else None
 
     def _executed(self, at_ns: int, _thread: int, pid: int) -> Optional[ProcessEvent]:
         if pid not in self._lineage.members and not self._lineage.commands:
             return None
-        member = self._lineage.executed(pid, _comm(pid))
+        member = self._lineage.executed(pid, _comm(pid), at_ns)
         return ProcessEvent(at_ns, "exec", pid, comm=member.comm) if member else None
 
     def _died(self, at_ns: int, thread: int, pid: int, status: int) -> Optional[ProcessEvent]:
-        member = self._lineage.died(pid) if thread == pid else None
+        member = self._lineage.died(pid, at_ns) if thread == pid else None
         return ProcessEvent(at_ns, "exit", pid, comm=member.comm, exit_status=status) if member else None
 
 

@@ -1,0 +1,198 @@
+"""Engines on the real kernel, and families of real processes for them to see."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Set
+
+import pytest
+
+from watchdog.errors import Unavailable
+from watchdog.host.bpf import Engine, Event, Opened, open_engine
+
+HERE = Path(__file__).parent
+PROBES = HERE.parents[2] / "probes"
+TRACEFS = Path("/sys/kernel/tracing")
+
+WITH_PROBES = ("libbpf", "bcc")
+ALL = (*WITH_PROBES, "proc_connector", "polling")
+POLL_S = 0.05
+
+# What a kernel or machine may lack; any other trouble is a defect of ours.
+_NOT_OUR_FAULT = (
+    "the kernel refuses",
+    "no kernel headers",
+    "No module named 'bcc'",
+    "proc connector refuses",
+)
+
+
+def engine_or_skip(name: str, ring_bytes: int = 256 * 1024) -> Opened:
+    """The engine of that name; skips where this machine cannot have it."""
+    if os.geteuid() != 0:
+        pytest.skip("the event engines need root")
+    try:
+        return open_engine(name, ring_bytes, POLL_S)
+    except Unavailable as error:
+        if any(reason in str(error) for reason in _NOT_OUR_FAULT):
+            pytest.skip(str(error))
+        raise
+
+
+@contextmanager
+def opened(name: str, ring_bytes: int = 256 * 1024) -> Iterator[Opened]:
+    """The same, closed in the end."""
+    found = engine_or_skip(name, ring_bytes)
+    try:
+        yield found
+    finally:
+        found.engine.close()
+
+
+def collect(engine: Engine, enough: Callable[[List[Event]], bool], deadline_s: float = 10.0) -> List[Event]:
+    """Read until there is enough, or the deadline."""
+    events: List[Event] = []
+    until = time.monotonic() + deadline_s
+    while not enough(events) and time.monotonic() < until:
+        events += engine.read()
+        time.sleep(0.01)
+    return events
+
+
+def pids(events: List[Event], what: str) -> Set[int]:
+    """Whom it happened to."""
+    return {event.pid for event in events if event.what == what}
+
+
+def ended(pid: int) -> Callable[[List[Event]], bool]:
+    """Enough for `collect`: this process has ended."""
+    return lambda events: pid in pids(events, "exit")
+
+
+# --- what the engines need -----------------------------------------------------
+
+
+@contextmanager
+def environment(**changes: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope="module", name="probes")
+def probes_fixture() -> Iterator[Path]:
+    """A directory with this checkout's probes, built now, that the engines use."""
+    with environment(PULL_WATCHDOG_PROBES=str(_built_probes()), **_headers()):
+        yield _built_probes()
+
+
+@functools.cache
+def _workspace() -> tempfile.TemporaryDirectory[str]:
+    """Removed when the interpreter ends."""
+    return tempfile.TemporaryDirectory(prefix="pull-watchdog-test-")
+
+
+@functools.cache
+def _built_probes() -> Path:
+    _mount_tracefs()
+    directory = Path(_workspace().name) / "probes"
+    shutil.copytree(PROBES, directory)
+    subprocess.run([str(directory / "build.sh"), str(directory)], check=True, timeout=60)
+    return directory
+
+
+def _mount_tracefs() -> None:
+    """As systemd does at boot.  It stays: others may use it by the time we end."""
+    if os.geteuid() == 0 and not (TRACEFS / "events").is_dir():
+        subprocess.run(["mount", "-t", "tracefs", "nodev", str(TRACEFS)], check=True, timeout=10)
+
+
+def _headers() -> Dict[str, str]:
+    """Without headers of the running kernel any others do: the probes open no kernel struct."""
+    if Path(f"/lib/modules/{os.uname().release}/build").exists() or "BCC_KERNEL_SOURCE" in os.environ:
+        return {}
+    merged = _merged_headers()
+    return {"BCC_KERNEL_SOURCE": str(merged)} if merged else {}
+
+
+@functools.cache
+def _merged_headers() -> Optional[Path]:
+    """Debian splits its headers in two directories; bcc wants one."""
+    common = sorted(Path("/usr/src").glob("linux-headers-*-common"))
+    if not common:
+        return None
+    version = common[-1].name[: -len("-common")]
+    specific = [path for path in common[-1].parent.glob(f"{version}-*") if path != common[-1]]
+    merged = Path(_workspace().name) / "headers"
+    _merge([common[-1], specific[0]], merged)
+    return merged
+
+
+def _merge(parts: List[Path], merged: Path) -> None:
+    """A directory of links to what only one part has, and of such directories for the rest."""
+    merged.mkdir()
+    for name in sorted({entry.name for part in parts for entry in part.iterdir()}):
+        found = [part / name for part in parts if (part / name).exists()]
+        if len(found) > 1 and found[0].is_dir():
+            _merge(found, merged / name)
+        else:
+            (merged / name).symlink_to(found[0])
+
+
+# --- families ------------------------------------------------------------------
+
+
+@functools.cache
+def family_program(name: str = "family") -> str:
+    """family.c, compiled; under another name it is another command to the kernel."""
+    program = Path(_workspace().name) / name
+    subprocess.run(["cc", "-O2", "-static", "-o", program, HERE / "family.c"], check=True, timeout=60)
+    return str(program)
+
+
+class Family:
+    """A process that has children once it is told to; see family.c."""
+
+    def __init__(self, count: int, pause_us: int = 0, linger_ms: int = 0, program: str = "family") -> None:
+        argv = [family_program(program), str(count), str(pause_us), str(linger_ms)]
+        self._parent = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._parent.pid
+        assert self._parent.stdout is not None
+        assert self._parent.stdout.readline() == "ready\n"  # its own exec is over
+        self.statuses: Dict[int, int] = {}
+
+    def start(self) -> None:
+        assert self._parent.stdin is not None
+        self._parent.stdin.write("\n")
+        self._parent.stdin.flush()
+
+    def finish(self, deadline_s: float = 30.0) -> Dict[int, int]:
+        """The wait status of each child, by pid."""
+        printed, _ = self._parent.communicate(timeout=deadline_s)
+        self.statuses = {int(line.split()[0]): int(line.split()[1]) for line in printed.splitlines()}
+        return self.statuses
+
+    def run(self) -> Dict[int, int]:
+        self.start()
+        return self.finish()
+
+    def __enter__(self) -> Family:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parent.kill()
+        self._parent.communicate(timeout=10)
