@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Dict, List
+import time
+from typing import Any, Dict, List, Optional
 
 from watchdog.cli.codes import ExitCode
 from watchdog.cli.options import add_config, add_json, config_of
@@ -103,7 +104,7 @@ class Screen:
     def _incident(self, record: Dict[str, Any]) -> List[str]:
         culprit = record["culprit"]
         head = f"Incident {record['id']}: {record['cause']}, {record['state'].replace('_', ' ')}"
-        lines = [self._style(clean(head), "bold") + f", confirmed {ago(record['confirmed_at'])}"]
+        lines = [self._style(clean(head), "bold") + f" (since {duration(_age_s(record['opened_at']))})"]
         images = record["images"] if record["image"] is None else [record["image"]]
         label = "image" if record["image"] or not images else "one of"
         lines += wrapped(label, ", ".join(images) or "not known")
@@ -182,6 +183,11 @@ class Screen:
 def _since(start: str, end: str) -> float:
     first, last = moment(start), moment(end)
     return last - first if first is not None and last is not None else 0.0
+
+
+def _age_s(start: Optional[str]) -> float:
+    first = moment(start)
+    return time.time() - first if first is not None else 0.0
 
 
 def _action(one: Dict[str, Any]) -> str:

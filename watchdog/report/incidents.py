@@ -9,6 +9,7 @@ what was done.
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
@@ -29,10 +30,13 @@ def read_records(directory: Path) -> Tuple[List[Record], List[str]]:
     """The records of a directory, oldest first, and what could not be read and why."""
     records, problems = [], []
     try:
-        paths = sorted(directory.glob("*.json"))
+        # Not glob, which takes a directory that cannot be read for an empty one.
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".json") and name[0] != ".")
+    except FileNotFoundError:
+        return [], []
     except OSError as error:
         return [], [f"{directory}: {error.strerror}"]
-    for path in paths:
+    for path in (directory / name for name in names):
         try:
             records.append(read_record(path))
         except (OSError, ValueError) as error:
