@@ -7,6 +7,7 @@ the line is taken back when there is no restart.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def effect(context: Context, intended: Plan[Disabling]) -> Made:
         made = restart_runtime.effect(context, Plan(intended.steps, memory.restart))
     except WatchdogError:
         if proc.is_alive(memory.restart.key):
-            environment_file.take_back(path, memory.was_there)
+            with suppress(WatchdogError):  # what stopped the restart is the news
+                environment_file.take_back(path, memory.was_there)
         raise
     if not _in_force(context.settings):
         said = environment_file.take_back(path, memory.was_there)
@@ -73,10 +75,7 @@ def trace(context: Context, memory: Disabling) -> Trace:
 
 def undo(settings: ActSettings, memory: Disabling) -> Made:
     """Take the line away.  It stays in force until somebody restarts the runtime: we do not, for that."""
-    try:
-        said = environment_file.take_back(Path(memory.path), memory.was_there)
-    except OSError as error:
-        return Made(Outcome.FAILED, f"{memory.path} cannot be changed: {error.strerror}")
+    said = environment_file.take_back(Path(memory.path), memory.was_there)
     until = "; the running process keeps it until its next start" if _in_force(settings) else ""
     return Made(Outcome.DONE, said + until)
 

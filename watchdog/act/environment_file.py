@@ -16,7 +16,7 @@ from typing import List
 
 from watchdog.act import systemctl
 from watchdog.act.settings import ActSettings
-from watchdog.errors import Refused
+from watchdog.errors import Refused, Unavailable
 
 _MOST_BYTES = 4096
 DISABLE_PIGZ = "MOBY_DISABLE_PIGZ"
@@ -76,13 +76,16 @@ def write(path: Path, line: str) -> None:
 
 
 def take_back(path: Path, was_there: bool) -> str:
-    """Remove our line; a file that was there and empty stays.  A sentence that says what was done."""
+    """Remove our line; a file that was there and empty stays.  Says what was done; raises Unavailable."""
     if content(path) not in LINES:
         return f"{path} holds nothing of ours"
-    if was_there:
-        path.write_text("")
-        return f"{path} is empty again"
-    path.unlink()
+    try:
+        if was_there:
+            os.truncate(path, 0)
+            return f"{path} is empty again"
+        path.unlink()
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be changed: {error.strerror}") from error
     return f"{path} is removed"
 
 

@@ -5,8 +5,8 @@ that a stop which never ends does not leave the host without a runtime.  Before
 that a runtime whose API is silent is asked for its goroutines, because they are
 gone afterwards.  It has worked when another process is the runtime and answers.
 
-The same process cannot be restarted twice: an old process that is still the
-runtime long after the deadline was never restarted.
+The same process cannot be restarted twice: where the old one lives and no
+restart command is under way, there was no restart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from watchdog.act import restart_conditions, runtime, systemctl
 from watchdog.act.identity import Subject, handles
@@ -24,8 +24,8 @@ from watchdog.act.settings import ActSettings
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import Outcome, ProcessKey
 from watchdog.core.policy import Remedy
-from watchdog.errors import Refused, Unavailable
-from watchdog.host import command, proc
+from watchdog.errors import Refused, Unavailable, WatchdogError
+from watchdog.host import birth, command, proc
 from watchdog.host.docker import ApiError, DockerApi
 
 RESTART_CAUSES = DECOMPRESSOR_CAUSES | UNTAR_CAUSES | {Cause.DAEMON_STOPPED}
@@ -41,7 +41,6 @@ class Restart:
 
     pid: int
     start_ticks: int
-    intended_ns: int  # CLOCK_MONOTONIC
     containers_running: int
     api_answers: bool
 
@@ -59,13 +58,12 @@ def plan(context: Context) -> Plan[Restart]:
         return Plan(
             steps=(
                 *dump,
-                f"run `{words}`, which restarts {daemon.name}; {answer.containers_running} container(s) go on",
+                f"run `{words}`, which replaces {daemon.name}; {answer.containers_running} container(s) go on",
                 f"kill it if it does not stop within {_graceful_s(context.settings):.0f} s",
             ),
             memory=Restart(
                 daemon.key.pid,
                 daemon.key.start_ticks,
-                time.monotonic_ns(),
                 answer.containers_running,
                 answer.is_fresh,
             ),
@@ -92,12 +90,11 @@ def effect(context: Context, intended: Plan[Restart]) -> Made:
 
 
 def trace(context: Context, memory: Restart) -> Trace:
-    """The old process tells: it has ended, or it was never restarted, or it is too early to say."""
+    """The old process tells: it has ended, or it will, or nobody has asked it to."""
     if not proc.is_alive(memory.key):
         return Trace.MADE
-    deadline_ns = context.settings.deadlines_ns[Remedy.RESTART_RUNTIME]
-    if time.monotonic_ns() - memory.intended_ns < deadline_ns:
-        raise Refused("an earlier restart was cut short and may still be under way")
+    if _is_under_way(context.settings):
+        raise Refused("an earlier restart was cut short, and its command is still at it")
     return Trace.NONE
 
 
@@ -113,7 +110,7 @@ def _restart_command(settings: ActSettings) -> List[str]:
 
 
 def _dump_goroutines(daemon: Subject) -> str:
-    """Have the runtime write down what it hangs on, if it has a handler for that: without one it would die."""
+    """Have the runtime write down what it hangs on; without a handler for that it would die of it."""
     if not handles(daemon.process, signal.SIGUSR1):
         return "it has no handler for a goroutine dump"
     daemon.send(signal.SIGUSR1)
@@ -126,12 +123,7 @@ def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> L
     said = []
     running = command.start(_restart_command(settings), max(1.0, ends_at - time.monotonic()))
     try:
-        if not daemon.ends_within(_graceful_s(settings)):
-            done = running.poll()
-            if done is not None and not done.succeeded:
-                raise Unavailable(
-                    f"the restart command failed and {daemon.key.pid} runs on: {_last_line(done)}"
-                )
+        if not _stops_gracefully(settings, daemon, running):
             daemon.send(signal.SIGKILL)
             said.append(f"it did not stop within {_graceful_s(settings):.0f} s and was killed")
         done = _await_command(running, ends_at)
@@ -141,6 +133,38 @@ def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> L
     finally:
         running.close()
     return said
+
+
+def _stops_gracefully(settings: ActSettings, daemon: Subject, running: command.Running) -> bool:
+    """Wait for the old process to end; False when its command still waits for that, too.
+
+    Raises Unavailable when the command has ended and it has not: killed then,
+    nothing would bring it up again.
+    """
+    limit = time.monotonic() + _graceful_s(settings)
+    while not daemon.ends_within(_LOOK_EVERY_S):
+        done, late = running.poll(), time.monotonic() > limit
+        if done is not None and (late or not done.succeeded):
+            raise Unavailable(f"the restart command ended, {daemon.name} runs on: {_last_line(done)}")
+        if late:
+            return False
+    return True
+
+
+def _is_under_way(settings: ActSettings) -> bool:
+    """Whether a restart command runs, or systemd still has an order for the unit."""
+    unit = settings.runtime.service
+    if unit is not None and systemctl.show(unit, "Job").get("Job", "0") != "0":
+        return True
+    words = tuple(_restart_command(settings))
+    return any(_arguments(pid)[-len(words) :] == words for pid in proc.pids())
+
+
+def _arguments(pid: int) -> Tuple[str, ...]:
+    try:
+        return birth.arguments(proc.identify(pid))
+    except WatchdogError:
+        return ()
 
 
 def _start_command(settings: ActSettings) -> List[str]:

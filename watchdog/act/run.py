@@ -21,7 +21,7 @@ How each remedy's `trace` knows, without a word from the killed process:
 | kill_decompressor       | every target alive without a pending SIGKILL               |
 | substitute_decompressor | the runtime would still execute the original               |
 | repull                  | an image is missing and no pull is under way               |
-| restart_runtime         | the same process is the runtime, long after the deadline   |
+| restart_runtime         | the old process lives and no restart command is at work    |
 | disable_pigz            | as restart_runtime                                         |
 
 PULL_WATCHDOG_TEST_CRASH=before_intent|after_intent|after_effect|after_result
