@@ -1,0 +1,49 @@
+"""Memory of the agent (PSS) by engine, with a bcc tool of the distribution beside it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+
+from tests.bench.machine import pss_mb
+from tests.lab.agent import Agent
+from tests.lab.lab import Lab
+from tests.lab.processes import end
+
+BARS_MB = {"libbpf": 36.0, "bcc": 42.0}
+JOURNAL = "/log/journal/"
+SETTLE_S = 10.0
+
+
+def main() -> bool:
+    """Print each PSS; True when the bars hold."""
+    print("memory, PSS after start, the journal reader's mapped files apart:")
+    held = True
+    with Lab() as lab:
+        for engine, bar in BARS_MB.items():
+            with Agent(lab, mode="observe", engine=engine) as agent:
+                time.sleep(SETTLE_S)
+                size = pss_mb(agent.pid, but=JOURNAL)
+            held &= size <= bar
+            print(
+                f"  agent, engine {engine:7}  {size:6.1f} MB  (at most {bar:.0f}: {'holds' if size <= bar else 'DOES NOT HOLD'})"
+            )
+    _peer()
+    return held
+
+
+def _peer() -> None:
+    tool = shutil.which("execsnoop-bpfcc")
+    if tool is None:
+        print("  execsnoop-bpfcc        not installed, so not compared")
+        return
+    peer = subprocess.Popen([tool], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(SETTLE_S)
+        if peer.poll() is not None:
+            print("  execsnoop-bpfcc        did not start on this kernel, so not compared")
+            return
+        print(f"  execsnoop-bpfcc       {pss_mb(peer.pid):6.1f} MB")
+    finally:
+        end(peer)
