@@ -32,7 +32,7 @@ def _all(scan: ExtractionScan, tracks: Tracks, limits: Thresholds) -> List[Findi
         return [stopped]
     found: List[Finding] = []
     for pipeline in tracks.pipelines.get(scan.runtime, []):
-        judged = (judge(pipeline, tracks, limits) for judge in (storage, untar, decompressor))
+        judged = (judge(pipeline, tracks, limits) for judge in (untar, decompressor, storage))
         found.extend(one for one in judged if one is not None)
     found.extend(
         one for one in (orphan(scan.runtime, process, tracks, limits) for process in scan.orphans) if one

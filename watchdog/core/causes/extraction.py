@@ -51,6 +51,8 @@ def untar(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Optional[Fi
     still = tracks.stillness(process.key)
     if still is None or still.samples == 0 or not _input_waits(process.stdin):
         return None
+    if pipeline.worker is not None and tracks.still_samples(pipeline.worker.key) == 0:
+        return None  # what still comes out of the decompressor goes somewhere
     held = hold_of(process)
     cause = _untar_kind(process, still, held)
     if cause is None:

@@ -54,6 +54,7 @@ def storage(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Optional[
 def _waiting_for_disk(pipeline: Pipeline) -> Optional[ProcessSample]:
     untar = pipeline.untar.process if pipeline.untar else None
     for process in (untar, pipeline.worker, pipeline.daemon):
-        if process is not None and "D" in process.states and not process.frozen:
+        # Under a cgroup v1 freezer a process is in D too, so an unseen freezer makes no verdict.
+        if process is not None and "D" in process.states and process.frozen is False:
             return process
     return None
