@@ -235,7 +235,7 @@ class Casebook:
             self._move(incident, Happening.NO_PROGRESS, judgement.reason)
 
     def _check_subject(self, incident: Incident, world: World, tracks: Tracks) -> None:
-        if not tracks.alive(incident.runtime, incident.culprit.key):
+        if tracks.ended(incident.runtime, incident.culprit.key):
             self._end(incident, State.GONE, "it ended without an action of ours", world)
         elif bytes_moved(incident, tracks):
             self._end(incident, State.CLEARED, "it moves again by itself", world)

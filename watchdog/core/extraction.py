@@ -9,7 +9,7 @@ three ticks starts it anew too, so a paused machine is not a hung pull.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from watchdog.core.observation import (
     BlobSample,
@@ -38,8 +38,7 @@ class Stillness:
 
     `samples` counts the comparisons that found no movement; `since_ns` is the
     first sample of the still stretch.  `moved` says that the counters of this
-    process have moved since it was first sampled.  `runs` counts how often it
-    ran and stood still again.
+    process have moved since it was first sampled.
     """
 
     sample: ProcessSample
@@ -111,10 +110,19 @@ def matching_blobs(worker: Optional[ProcessSample], blobs: Iterable[BlobSample])
     return [blob for blob in blobs if 0 <= blob.position_bytes - read <= BLOB_AHEAD_MAX_BYTES]
 
 
-def pipelines(scan: ExtractionScan) -> List[Pipeline]:
-    """Every decompressor of the scan with the blob and the untar that are certainly its own."""
+MayFeed = Callable[[ProcessSample, BlobSample], bool]
+
+
+def pipelines(scan: ExtractionScan, may_feed: MayFeed = lambda worker, blob: True) -> List[Pipeline]:
+    """Every decompressor of the scan with the blob and the untar that are certainly its own.
+
+    `may_feed` knows from earlier scans which blobs a decompressor cannot be reading.
+    """
     workers = [find_worker(one) for one in scan.decompressors]
-    blobs = [matching_blobs(worker, scan.blobs) for worker in workers]
+    blobs = [
+        [blob for blob in matching_blobs(worker, scan.blobs) if worker and may_feed(worker, blob)]
+        for worker in workers
+    ]
     untars = _pair_untars(workers, scan.untars)
     return [
         Pipeline(
@@ -131,11 +139,11 @@ def pipelines(scan: ExtractionScan) -> List[Pipeline]:
 
 
 def _certain(blobs: List[List[BlobSample]], index: int) -> Optional[BlobSample]:
-    """The only blob that fits, if no other decompressor can claim it as its only one too."""
+    """The only blob that fits, if it fits no other decompressor."""
     if len(blobs[index]) != 1:
         return None
-    claims = [one for one in blobs if one == blobs[index]]
-    return blobs[index][0] if len(claims) == 1 else None
+    mine = blobs[index][0]
+    return mine if sum(mine in one for one in blobs) == 1 else None
 
 
 def _pair_untars(
@@ -159,12 +167,22 @@ def _feeds(worker: Optional[ProcessSample], untar: UntarSample) -> bool:
     return -UNTAR_EXTRA_READ_BYTES <= ahead <= UNTAR_BEHIND_MAX_BYTES
 
 
+@dataclass(frozen=True)
+class Rest:
+    """For how many comparisons a blob file has stood at the same position."""
+
+    position_bytes: int
+    at_ns: int
+    samples: int = 0
+
+
 class Tracks:
     """The stillness of every process of every pipeline, by its key."""
 
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self._by_key: Dict[ProcessKey, Stillness] = {}
+        self._blobs: Dict[str, Dict[str, Rest]] = {}
         self._storage: Dict[str, Tuple[PressureSample, int, int]] = {}
         self.pipelines: Dict[str, List[Pipeline]] = {}
         self.scans: Dict[str, ExtractionScan] = {}
@@ -174,13 +192,15 @@ class Tracks:
         """Take in one scan of one runtime."""
         self.scans[scan.runtime] = scan
         self.scanned_ns[scan.runtime] = now_ns
-        self.pipelines[scan.runtime] = pipelines(scan)
-        seen = list(_processes(scan))
-        for sample in seen:
+        for sample in _processes(scan):
             self._by_key[sample.key] = self._compare(self._by_key.get(sample.key), sample, now_ns)
+        self._compare_blobs(scan, now_ns)
         self._compare_storage(scan, now_ns)
-        if scan.complete:
-            self._forget(now_ns)
+        rests = self._blobs[scan.runtime]
+        self.pipelines[scan.runtime] = pipelines(
+            scan, lambda worker, blob: self._stops_with(rests[blob.name], worker)
+        )
+        self._forget(now_ns)
 
     def stillness(self, key: ProcessKey) -> Optional[Stillness]:
         """How still that process is; None when it has not been sampled."""
@@ -206,6 +226,11 @@ class Tracks:
         scan = self.scans.get(runtime)
         return scan is not None and any(one.key == key for one in _processes(scan))
 
+    def ended(self, runtime: str, key: ProcessKey) -> bool:
+        """True when the last scan saw everything, and not that process."""
+        scan = self.scans.get(runtime)
+        return scan is not None and scan.complete and not self.alive(runtime, key)
+
     def _compare(self, last: Optional[Stillness], sample: ProcessSample, now_ns: int) -> Stillness:
         fresh = Stillness(sample, now_ns, now_ns, sample)
         if last is None:
@@ -213,11 +238,33 @@ class Tracks:
         if now_ns - last.at_ns > GAP_TICKS * self.tick_ns:
             return replace(fresh, moved=last.moved)
         counters = (sample.read_bytes, sample.written_bytes)
-        if None in counters:
+        before = (last.sample.read_bytes, last.sample.written_bytes)
+        if None in counters or None in before:
             return replace(fresh, moved=last.moved)
-        if counters != (last.sample.read_bytes, last.sample.written_bytes):
+        if counters != before:
             return replace(fresh, moved=True)
         return replace(last, sample=sample, at_ns=now_ns, samples=last.samples + 1)
+
+    def _stops_with(self, rest: Rest, worker: ProcessSample) -> bool:
+        """A blob that goes on being read while the worker stands still feeds another one.
+
+        The blob may stop a sample later: the pipe between them fills up first.
+        """
+        return rest.samples >= self.still_samples(worker.key) - 1
+
+    def _compare_blobs(self, scan: ExtractionScan, now_ns: int) -> None:
+        known = self._blobs.get(scan.runtime, {})
+        self._blobs[scan.runtime] = {
+            blob.name: self._compare_blob(known.get(blob.name), blob, now_ns) for blob in scan.blobs
+        }
+
+    def _compare_blob(self, last: Optional[Rest], blob: BlobSample, now_ns: int) -> Rest:
+        rests = (
+            last is not None
+            and last.position_bytes == blob.position_bytes
+            and now_ns - last.at_ns <= GAP_TICKS * self.tick_ns
+        )
+        return Rest(blob.position_bytes, now_ns, last.samples + 1 if rests and last is not None else 0)
 
     def _compare_storage(self, scan: ExtractionScan, now_ns: int) -> None:
         if scan.pressure is None or scan.pressure.sectors is None:

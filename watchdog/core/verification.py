@@ -45,19 +45,21 @@ def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[
     sign = progress_of_pulls(incident, world, tracks)
     if sign:
         return Judgement(Verdict.RECOVERED, sign)
-    alive = tracks.alive(incident.runtime, incident.culprit.key)
-    if alive and incident.looks >= LOOKS_FOR_PROGRESS:
-        return Judgement(Verdict.NOT_RECOVERED, f"not one byte moved in {incident.looks} samples since")
-    if not alive and incident.looks >= LOOKS_FOR_IMAGE:
+    key = incident.culprit.key
+    still = min(incident.looks, tracks.still_samples(key)) if tracks.alive(incident.runtime, key) else 0
+    if still >= LOOKS_FOR_PROGRESS:
+        return Judgement(Verdict.NOT_RECOVERED, f"not one byte moved in {still} samples since")
+    if tracks.ended(incident.runtime, key) and incident.looks >= LOOKS_FOR_IMAGE:
         return Judgement(Verdict.INCONCLUSIVE, "it ended, and no progress of its pull was seen", ended=True)
     return None
 
 
 def _after_kill(incident: Incident, tracks: Tracks) -> Optional[Judgement]:
-    if tracks.alive(incident.runtime, incident.culprit.key):
-        if incident.looks < LOOKS_FOR_END:
-            return None
+    key = incident.culprit.key
+    if tracks.alive(incident.runtime, key) and incident.looks >= LOOKS_FOR_END:
         return Judgement(Verdict.NOT_RECOVERED, "it is still there after the kill")
+    if not tracks.ended(incident.runtime, key):
+        return None
     missing = [one for one in incident.owed if not one.satisfied]
     if incident.owed and not missing:
         names = ", ".join(dict.fromkeys(one.pull.image for one in incident.owed))
