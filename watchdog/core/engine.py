@@ -19,7 +19,7 @@ The laws that hold for everything below `core`:
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Set, Tuple
 
 from watchdog.core.casebook import Casebook
 from watchdog.core.causes import Finding, find
@@ -39,6 +39,7 @@ from watchdog.core.history import History
 from watchdog.core.incident import Incident, State, incident_id
 from watchdog.core.observation import Frame
 from watchdog.core.record import to_record
+from watchdog.core.streak import Streaks
 from watchdog.core.tick import Call, Decision, Tick
 from watchdog.core.views import pull_views, sentence, stage_views
 from watchdog.core.world import World
@@ -50,7 +51,9 @@ class Engine:
     def __init__(self) -> None:
         self.world = World()
         self.tracks = Tracks(self.world.policy.tick_ns)
+        self.streaks = Streaks()
         self.casebook = Casebook()
+        self._findings: Dict[str, List[Finding]] = {}  # by runtime, of its newest scan
         self._told: Dict[str, Dict[str, object]] = {}
 
     def step(self, frame: Frame) -> Tick:
@@ -60,14 +63,15 @@ class Engine:
         self.tracks.tick_ns = self.world.policy.tick_ns
         history = History(self.world.ledger.entries, self.world.wall_ns())
         self._take_actions()
-        findings = self._find()
-        confirmed = [one for one in findings if one.confirmed]
-        for finding in confirmed:
-            self.casebook.found(finding, self.world, history)
-        self.casebook.look(self.world, self.tracks, self._ids(findings))
+        self._find()
+        for runtime in dict.fromkeys(scan.runtime for scan in self.world.scans):
+            for finding in self._findings[runtime]:
+                if finding.confirmed:
+                    self.casebook.found(finding, self.world, history)
+        self.casebook.look(self.world, self.tracks, self._found_ids(confirmed=False))
         decisions = self._decide(history)
         self.casebook.prune()
-        return self._tick(tuple(decisions), history, findings)
+        return self._tick(tuple(decisions), history)
 
     def _take_actions(self) -> None:
         self.casebook.remember(self.world.remembered, self.world)
@@ -77,24 +81,30 @@ class Engine:
             self.casebook.finished(finished)
         self.casebook.sync(self.world)
 
-    def _find(self) -> List[Finding]:
-        found: List[Finding] = []
+    def _find(self) -> None:
+        """Judge every scan; of several of one runtime in one frame, the last one counts."""
+        now_ns, limits = self.world.now_ns, self.world.policy.thresholds
         for scan in self.world.scans:
-            self.tracks.update(scan, self.world.now_ns)
-            found.extend(find(scan, self.tracks, self.world.policy.thresholds, self.world.stops))
-        return found
+            self.tracks.update(scan, now_ns)
+            found = find(scan, self.tracks, limits, self.world.stops)
+            self._findings[scan.runtime] = self.streaks.count(scan.runtime, found, now_ns)
 
-    def _ids(self, findings: List[Finding]) -> set[str]:
+    def _found_ids(self, confirmed: bool) -> Set[str]:
+        """The incidents that the newest scans have a finding for, or a confirmed one."""
         boot = self.world.machine.boot_id
-        return {incident_id(boot, one.runtime, one.culprit) for one in findings}
+        findings = [one for found in self._findings.values() for one in found]
+        return {
+            incident_id(boot, one.runtime, one.culprit) for one in findings if one.confirmed or not confirmed
+        }
 
     def _decide(self, history: History) -> List[Decision]:
         decisions: List[Decision] = []
         acting = False
+        hung = self._found_ids(confirmed=True)
         for incident in self.casebook.open():
             if incident.state not in (State.CONFIRMED, State.VERIFYING):
                 continue
-            choice = self._choose(incident, history)
+            choice = self._choose(incident, hung, history)
             if isinstance(choice, Act) and acting:
                 choice = Wait(f"would {choice.remedy.value}, but another action comes first")
             decision = as_decision(incident, choice, self.world.policy.mode)
@@ -104,9 +114,12 @@ class Engine:
         undo = None if acting else decide_undo(self.world, history)
         return decisions + ([undo] if undo else [])
 
-    def _choose(self, incident: Incident, history: History) -> Choice:
+    def _choose(self, incident: Incident, hung: Set[str], history: History) -> Choice:
+        """What to do, if it is seen at this moment that there is something to do."""
         if not self.tracks.fresh(incident.runtime, self.world.now_ns):
             return Wait("the extraction is not seen at the moment: unknown")
+        if incident.state is State.CONFIRMED and incident.id not in hung:
+            return Wait("it is not seen to stand still at the moment: unknown")
         return decide(incident, self.world, history)
 
     def _note(self, incident: Incident, choice: Choice, decision: Decision) -> None:
@@ -115,7 +128,8 @@ class Engine:
         if isinstance(choice, Refuse) and choice.final:
             self.casebook.give_up(incident, choice.reason, self.world)
 
-    def _tick(self, decisions: Tuple[Decision, ...], history: History, findings: List[Finding]) -> Tick:
+    def _tick(self, decisions: Tuple[Decision, ...], history: History) -> Tick:
+        findings = [one for found in self._findings.values() for one in found]
         records = {one.id: to_record(one, self.world.machine.boot_id) for one in self.casebook.all}
         changed = tuple(name for name, record in records.items() if self._told.get(name) != record)
         self._told = dict(records)
