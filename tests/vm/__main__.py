@@ -1,0 +1,60 @@
+"""Runs the checks that need a booted systemd, in guests: `python3 -m tests.vm [SUITE...] [-- PYTEST...]`.
+
+Prints one line for each check and a closing line `N passed, N failed`; exits 1
+when one failed.  Needs root, mmdebstrap, QEMU and e2fsprogs, and what the Debian
+package is built with.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import List, Sequence, Tuple
+
+from tests.vm import cargo, guest, image
+from tests.vm.host_command import CommandFailed
+from tests.vm.suite import SUITES
+from tests.vm.tally import Tally
+
+GUEST_DEADLINE_S = 3600.0
+NEEDED = ("mmdebstrap", "mke2fs", "qemu-system-x86_64", "dpkg-buildpackage", "dh", "dh_python3", "clang", "git")
+PACKAGES = "mmdebstrap e2fsprogs qemu-system-x86 dpkg-dev debhelper dh-python clang llvm libbpf-dev git"
+
+
+def main(arguments: Sequence[str]) -> int:
+    suites, selection = _parse(arguments)
+    missing = [program for program in NEEDED if shutil.which(program) is None]
+    if missing or os.geteuid() != 0:
+        print(f"tests.vm: needs root and {PACKAGES}; missing: {' '.join(missing) or 'root'}", file=sys.stderr)
+        return 2
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="pwvm-") as work:
+        try:
+            disk = cargo.pack(Path(work), selection)
+            for name in suites:
+                system = image.image_of(SUITES[name])
+                lines = guest.run(system, disk, image.CACHE / f"{name}.console", GUEST_DEADLINE_S)
+                for line in tally.follow(name, lines):
+                    print(line, flush=True)
+        except CommandFailed as error:
+            print(f"tests.vm: {error}", file=sys.stderr)
+            return 2
+    print(tally.closing_line())
+    return 0 if tally.good else 1
+
+
+def _parse(arguments: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """The suites, and after `--` what chooses among the checks."""
+    words = list(arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    unknown = [name for name in words[:cut] if name not in SUITES]
+    if unknown:
+        raise SystemExit(f"tests.vm: no such suite: {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    return words[:cut] or list(SUITES), words[cut + 1 :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs in the guest, as the one task of its life.  The console gets what pytest
+# prints; the second serial line gets what tests/vm/tally.py reads.
+cd /srv/checkout || exit 1
+export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/root
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+stty -F /dev/ttyS1 -opost
+# shellcheck disable=SC2046
+exec /usr/bin/python3 -m pytest -v -p no:cacheprovider -p tests.vm.inside.telling \
+	-o python_files='check_*.py' -o 'python_functions=check_*' tests/vm/inside $(cat /srv/selection) >/dev/console 2>&1
