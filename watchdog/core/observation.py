@@ -408,6 +408,49 @@ class OperatorSeen:
     package_manager: str = ""  # the name of a running apt, dpkg, dnf or rpm
 
 
+@dataclass(frozen=True)
+class ConnectionSample:
+    """One TCP connection of a runtime to a peer, at one moment.
+
+    `cookie` is the kernel's own name of the socket, never used twice in a boot;
+    None where it could not be asked for.  `local` and `remote` are
+    "10.0.0.9:443" or "[2001:db8::9]:443".  `state` is the kernel's TCP_* number.
+    `received_bytes` and `acked_bytes` count what the peer sent and what it has
+    acknowledged of ours.  `silent_ns`: since its last byte; before the first one
+    since we first saw the connection, for the kernel does not know that.
+    `unanswered_probes`: keep-alive probes to which the peer's host said nothing.
+    """
+
+    inode: int
+    local: str
+    remote: str
+    state: int
+    receive_queue_bytes: int
+    send_queue_bytes: int
+    cookie: Optional[int] = None
+    received_bytes: Optional[int] = None
+    acked_bytes: Optional[int] = None
+    silent_ns: Optional[int] = None
+    rtt_us: Optional[int] = None
+    retransmits: Optional[int] = None
+    unanswered_probes: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class TransferScan:
+    """One look at what a runtime moves over the network, while a pull is active.
+
+    `connections`: those that the runtime opened; `blobs`: its download files at
+    the same moment.  `complete`: no connection that exists is missing.
+    """
+
+    runtime: str
+    daemon: ProcessKey
+    connections: Tuple[ConnectionSample, ...] = ()
+    blobs: Tuple[BlobSample, ...] = ()
+    complete: bool = True
+
+
 Observation = Union[
     ExtractionScan,
     RuntimeSeen,
@@ -425,6 +468,7 @@ Observation = Union[
     ActionStarted,
     ActionFinished,
     OperatorSeen,
+    TransferScan,
 ]
 
 
