@@ -54,11 +54,11 @@ def plan(context: Context) -> Plan[Restart]:
     with held_runtime(context.settings, context.incident.daemon) as daemon:
         answer = restart_conditions.check(context.settings, daemon)
         dump = [] if answer.is_fresh else [f"ask {daemon.name} for its goroutines (SIGUSR1)"]
-        words = " ".join(_restart_command(context.settings))
+        words, containers = " ".join(_restart_command(context.settings)), answer.containers_running
         return Plan(
             steps=(
                 *dump,
-                f"run `{words}`, which replaces {daemon.name}; {answer.containers_running} container(s) go on",
+                f"run `{words}`, which replaces {daemon.name}; {containers} container(s) go on",
                 f"kill it if it does not stop within {_graceful_s(context.settings):.0f} s",
             ),
             memory=Restart(

@@ -1,0 +1,74 @@
+"""One action at a time, and who holds the lock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from watchdog.act import lock
+from watchdog.errors import Refused, Unavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLD = (
+    "import sys, time; from pathlib import Path; from watchdog.act import lock\n"
+    "with lock.hold(Path(sys.argv[1]), 'repull', 'repull-1', 0.0): print('held', flush=True); time.sleep(60)"
+)
+
+
+def holder(run_dir: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_who_holds_it_is_told(tmp_path: Path) -> None:
+    with holder(tmp_path) as other:
+        try:
+            with pytest.raises(Refused, match=rf"repull \(process {other.pid}, action repull-1\)"):
+                with lock.hold(tmp_path, "resume", "resume-1", 0.2):
+                    pass
+        finally:
+            other.kill()
+
+
+def test_it_ends_with_its_holder_however_that_ends(tmp_path: Path) -> None:
+    with holder(tmp_path) as other:
+        other.send_signal(signal.SIGKILL)
+        other.wait(10)
+
+        with lock.hold(tmp_path, "resume", "resume-1", 0.2):
+            pass
+
+
+def test_it_can_be_given_up_before_the_end(tmp_path: Path) -> None:
+    with lock.hold(tmp_path, "repull", "repull-1", 0.0) as held:
+        held.release()
+        with lock.hold(tmp_path, "resume", "resume-1", 0.0):
+            pass
+        held.release()
+
+
+def test_no_child_inherits_it(tmp_path: Path) -> None:
+    with lock.hold(tmp_path, "resume", "resume-1", 0.0):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with lock.hold(tmp_path, "resume", "resume-2", 0.0):
+            pass
+    finally:
+        child.kill()
+        child.wait(10)
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        with lock.hold(tmp_path / "file" / "run", "resume", "resume-1", 0.0):
+            pass
+    assert os.listdir(tmp_path) == ["file"]
