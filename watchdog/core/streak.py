@@ -30,16 +30,18 @@ class Streaks:
 
     def count(self, runtime: str, findings: Iterable[Finding], now_ns: int) -> List[Finding]:
         """The findings of one scan, each with no more samples than the looks that agreed on it."""
-        known = self._by_runtime.get(runtime, {})
-        now: Dict[ProcessKey, Streak] = {}
-        counted = []
-        for one in findings:
-            streak = now[one.culprit.key] = _continued(known.get(one.culprit.key), one, now_ns)
-            if streak.looks < one.samples:  # it stood still before, for another reason
-                one = replace(one, samples=streak.looks, since_ns=streak.since_ns)
-            counted.append(one)
+        known, found = self._by_runtime.get(runtime, {}), list(findings)
+        now = {one.culprit.key: _continued(known.get(one.culprit.key), one, now_ns) for one in found}
         self._by_runtime[runtime] = now
-        return counted
+        return [_at_most(one, now[one.culprit.key]) for one in found]
+
+
+def _at_most(finding: Finding, streak: Streak) -> Finding:
+    if streak.looks >= finding.samples:
+        return finding
+    return replace(
+        finding, samples=streak.looks, since_ns=streak.since_ns
+    )  # it stood still for another reason
 
 
 def _continued(last: Optional[Streak], finding: Finding, now_ns: int) -> Streak:
