@@ -44,7 +44,8 @@ def _with_sender(finding: Finding, stop: Optional[ProcessEvent]) -> Finding:
     """The finding with who stopped the process, where the kernel told us."""
     if stop is None or not all_stopped(finding.culprit):
         return finding
-    sender = f" from {stop.comm} (pid {stop.other_pid})" if stop.other_pid else ""
+    by = "itself" if stop.other_pid == stop.pid else f"process {stop.other_pid}"
+    sender = f" by {by}" if stop.other_pid else ""
     told = Evidence(Kind.KERNEL_EVENT, f"signal {stop.signal} was sent to it{sender}")
     return replace(finding, evidence=(*finding.evidence, told))
 
