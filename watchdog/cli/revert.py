@@ -1,0 +1,70 @@
+"""`pull-watchdog revert`: undo a lasting change, or hear why that cannot be.
+
+It is never blocked by a pause, a budget or the mode, and doing it twice does no
+harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any, List
+
+from watchdog.cli.codes import ExitCode
+from watchdog.cli.options import add_config, add_json, config_of
+from watchdog.core.observation import Outcome
+from watchdog.errors import Refused, WatchdogError
+
+if TYPE_CHECKING:
+    from watchdog.act.run import Result
+
+NOTHING = "nothing of that kind is in force"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("revert", help="undo what an action has changed")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("target", nargs="?", metavar="ACTION|REMEDY", help="one action, or all of a remedy")
+    target.add_argument("--all", action="store_const", dest="target", const="all", help="everything in force")
+    target.add_argument(
+        "--expired", action="store_const", dest="target", const="expired", help="what has outlived its time"
+    )
+    add_config(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Undo, and print what became of it."""
+    config = config_of(args)
+    from watchdog.act.revert import revert
+
+    try:
+        results = revert(config, args.target)
+    except WatchdogError as error:
+        if not args.json:
+            raise
+        refused = isinstance(error, Refused)
+        print(
+            json.dumps(
+                {"outcome": (Outcome.REFUSED if refused else Outcome.FAILED).value, "detail": str(error)}
+            )
+        )
+        return ExitCode.REFUSED if refused else ExitCode.INTERNAL
+    outcome = _worst(results)
+    if args.json:
+        detail = "; ".join(one.detail for one in results) or NOTHING
+        told = [json.loads(one.to_json()) for one in results]
+        print(json.dumps({"outcome": outcome.value, "detail": detail, "results": told}))
+    else:
+        lines = [f"{one.action}: {one.outcome.value}: {one.detail}" for one in results]
+        print("\n".join(lines) or f"{NOTHING[0].upper()}{NOTHING[1:]}.")
+    return {Outcome.DONE: ExitCode.OK, Outcome.REFUSED: ExitCode.REFUSED}.get(outcome, ExitCode.INTERNAL)
+
+
+def _worst(results: List[Result]) -> Outcome:
+    """What the whole came to: done only if each was."""
+    order = (Outcome.EXPIRED, Outcome.FAILED, Outcome.REFUSED)
+    outcomes = {one.outcome for one in results}
+    return next((one for one in order if one in outcomes), Outcome.DONE)
