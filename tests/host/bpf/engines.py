@@ -10,7 +10,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Set
+from typing import Callable, ContextManager, Dict, Iterator, List, Optional, Set
 
 import pytest
 
@@ -93,6 +93,11 @@ def environment(**changes: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def probes_in(directory: Path) -> ContextManager[None]:
+    """Within, the probes of this directory are used and no others."""
+    return environment(PULL_WATCHDOG_PROBES=str(directory))
+
+
 @pytest.fixture(scope="module", name="probes")
 def probes_fixture() -> Iterator[Path]:
     """A directory with this checkout's probes, built now, that the engines use."""
@@ -102,8 +107,10 @@ def probes_fixture() -> Iterator[Path]:
 
 @functools.cache
 def _workspace() -> tempfile.TemporaryDirectory[str]:
-    """Removed when the interpreter ends."""
-    return tempfile.TemporaryDirectory(prefix="pull-watchdog-test-")
+    """Readable for every user; removed when the interpreter ends."""
+    directory = tempfile.TemporaryDirectory(prefix="pull-watchdog-test-")
+    Path(directory.name).chmod(0o755)
+    return directory
 
 
 @functools.cache
@@ -162,6 +169,11 @@ def family_program(name: str = "family") -> str:
     program = Path(_workspace().name) / name
     subprocess.run(["cc", "-O2", "-static", "-o", program, HERE / "family.c"], check=True, timeout=60)
     return str(program)
+
+
+def own_name(name: str) -> str:
+    """A command name that no other test run on this machine has."""
+    return f"{name}{os.getpid()}"
 
 
 class Family:

@@ -10,7 +10,7 @@ from typing import Iterator, List
 
 import pytest
 
-from tests.host.bpf.engines import ALL, POLL_S, Family, collect, ended, family_program, opened, pids
+from tests.host.bpf.engines import ALL, POLL_S, Family, collect, ended, family_program, opened, own_name, pids
 from tests.host.conftest import no_descriptor_kept
 from watchdog.core.observation import ProcessEvent
 from watchdog.host.bpf import Engine, Sees
@@ -109,10 +109,11 @@ def test_grandchildren_are_followed_and_elder_children_are_not(engine: Engine) -
 
 
 def test_a_leaf_is_seen_and_its_children_are_not(engine: Engine) -> None:
-    family_program("leaf")
-    engine.end_lineage_at("leaf")
+    leaf = own_name("leaf")
+    family_program(leaf)
+    engine.end_lineage_at(leaf)
     engine.watch(os.getpid())
-    with Family(CHILDREN, linger_ms=200, program="leaf") as family:
+    with Family(CHILDREN, linger_ms=200, program=leaf) as family:
         # polling has to see the name before there are children
         events = collect(engine, lambda seen: family.pid in pids(seen, "exec"))
         family.start()
@@ -131,13 +132,9 @@ def test_a_process_that_is_not_followed_is_seen_to_end(engine: Engine) -> None:
 
 
 def test_a_command_is_watched_from_its_exec_and_almost_the_same_name_is_not(engine: Engine) -> None:
-    for program in ("client", "client2"):
-        family_program(program)
-    engine.watch_command("client")
-    with (
-        Family(1, linger_ms=300, program="client") as client,
-        Family(1, linger_ms=300, program="client2") as other,
-    ):
+    name = own_name("cmd")
+    engine.watch_command(name)
+    with Family(1, 0, 300, name) as client, Family(1, 0, 300, name + "x") as other:
         other.start()
         events = collect(engine, lambda seen: client.pid in pids(seen, "exec"))
         client.start()

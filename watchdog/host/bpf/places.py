@@ -48,7 +48,7 @@ def joined_source() -> str:
 def _find(name: str, trouble: str) -> Path:
     looked_at = directories()
     for directory in looked_at:
-        if (directory / name).is_file():
+        if os.access(directory / name, os.R_OK):
             return directory / name
     raise Unavailable(f"{trouble} ({name}) in {', '.join(map(str, looked_at))}")
 

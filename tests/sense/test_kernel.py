@@ -1,0 +1,270 @@
+"""The kernel sensor on real processes: seeded without a gap, healed after a loss, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from typing import Callable, Iterator, List, Set, Tuple
+
+import pytest
+
+from tests.host.bpf.engines import ALL, WITH_PROBES, Family, engine_or_skip, own_name, probes_fixture
+from watchdog.core.observation import Observation, ProcessEvent, SensorState
+from watchdog.sense.kernel import NAME, KernelSensor
+
+__all__ = ["probes_fixture"]
+
+pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("probes")]
+
+CHILDREN = 23
+MANY = 211
+TINY_RING_BYTES = 4096
+
+
+@contextmanager
+def sensing(name: str, clients: Tuple[str, ...] = (), ring_bytes: int = 256 * 1024) -> Iterator[KernelSensor]:
+    """A sensor that takes none of the machine's real `docker` commands for its clients."""
+    sensor = KernelSensor(engine_or_skip(name, ring_bytes), clients)
+    try:
+        yield sensor
+    finally:
+        sensor.close()
+
+
+def read_until(
+    sensor: KernelSensor, enough: Callable[[List[Observation]], bool], deadline_s: float = 10.0
+) -> List[Observation]:
+    observations: List[Observation] = []
+    until = time.monotonic() + deadline_s
+    while not enough(observations) and time.monotonic() < until:
+        observations += sensor.read()
+        time.sleep(0.02)
+    return observations
+
+
+def told(observations: List[Observation], what: str) -> Counter[int]:
+    """How often it was told of each process."""
+    return Counter(
+        event.pid for event in observations if isinstance(event, ProcessEvent) and event.what == what
+    )
+
+
+def losses(observations: List[Observation]) -> List[str]:
+    states = [state for state in observations if isinstance(state, SensorState)]
+    return [state.detail for state in states if "lost" in state.detail]
+
+
+def dead(pid: int) -> Callable[[List[Observation]], bool]:
+    return lambda observations: pid in told(observations, "exit")
+
+
+def born(count: int) -> Callable[[List[Observation]], bool]:
+    return lambda observations: len(told(observations, "fork")) >= count
+
+
+def living_children(parent: int) -> Set[int]:
+    argv = ["ps", "--ppid", str(parent), "-o", "pid="]
+    return {
+        int(pid) for pid in subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout.split()
+    }
+
+
+def pause_for_resync() -> None:
+    """The sensor looks into /proc once a second at most."""
+    time.sleep(1.05)
+
+
+@pytest.fixture(params=ALL)
+def sensor(request: pytest.FixtureRequest) -> Iterator[KernelSensor]:
+    with sensing(request.param) as running:
+        yield running
+
+
+# --- which engine ------------------------------------------------------------------
+
+
+def test_it_says_which_engine_is_in_use(sensor: KernelSensor) -> None:
+    first = sensor.read()
+    assert first == [SensorState(NAME, True, sensor.engine.name)]
+    assert sensor.read() == []
+
+
+# --- seeding -----------------------------------------------------------------------
+
+
+def test_who_lives_already_is_told_with_the_true_time_of_birth(sensor: KernelSensor) -> None:
+    before_ns = time.monotonic_ns()
+    with Family(CHILDREN, linger_ms=1500) as family:
+        family.start()
+        while len(living_children(family.pid)) < CHILDREN:
+            time.sleep(0.01)
+        born_by_ns = time.monotonic_ns()
+        sensor.runtime_changed(family.pid)
+        observations = read_until(sensor, dead(family.pid))
+        children = family.finish().keys()
+    births = [event for event in observations if isinstance(event, ProcessEvent) and event.what == "fork"]
+    assert told(observations, "fork") == Counter(children)  # the runtime itself is known already
+    assert told(observations, "exit") == Counter([*children, family.pid])
+    assert {event.other_pid for event in births} == {family.pid}
+    assert all(before_ns - 20_000_000 <= event.at_ns <= born_by_ns for event in births)
+
+
+@pytest.mark.parametrize("name", [*WITH_PROBES, "proc_connector"])
+def test_nobody_is_missed_or_told_twice_while_seeding(name: str) -> None:
+    with sensing(name) as sensor, Family(MANY, pause_us=2000, linger_ms=1500) as family:
+        family.start()
+        while len(living_children(family.pid)) < MANY // 3:
+            time.sleep(0.01)
+        sensor.runtime_changed(family.pid)
+        observations = read_until(sensor, dead(family.pid))
+        children = family.finish().keys()
+    assert told(observations, "fork") == Counter(children)
+    assert told(observations, "exit") == Counter([*children, family.pid])
+    assert losses(observations) == []
+
+
+def test_grandchildren_that_live_already_are_followed(sensor: KernelSensor) -> None:
+    with Family(1, linger_ms=700) as family:
+        sensor.runtime_changed(os.getpid())
+        family.start()
+        observations = read_until(sensor, dead(family.pid))
+        grandchildren = family.finish().keys()
+    assert told(observations, "fork")[family.pid] == 1
+    assert [told(observations, "fork")[pid] for pid in grandchildren] == [1]
+
+
+def test_a_runtime_that_is_gone_already_leaves_nothing_behind(sensor: KernelSensor) -> None:
+    with Family(1) as family:
+        family.run()
+    sensor.runtime_changed(family.pid)
+    assert read_until(sensor, lambda _: False, 0.3) == [SensorState(NAME, True, sensor.engine.name)]
+
+
+def test_a_runtime_that_comes_back_with_another_pid(sensor: KernelSensor) -> None:
+    for _ in range(2):
+        with Family(CHILDREN, linger_ms=400) as family:
+            sensor.runtime_changed(family.pid)
+            family.start()
+            observations = read_until(sensor, dead(family.pid))
+            assert told(observations, "fork") == Counter(family.finish().keys())
+
+
+# --- containers and clients ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_containers_are_not_followed(sensor: KernelSensor, seeded: bool) -> None:
+    if not seeded:
+        sensor.runtime_changed(os.getpid())
+    with Family(CHILDREN, linger_ms=600, program="containerd-shim") as shim:
+        observations = read_until(sensor, lambda seen: shim.pid in told(seen, "exec"), 0.0 if seeded else 5.0)
+        shim.start()
+        if seeded:
+            while len(living_children(shim.pid)) < CHILDREN:
+                time.sleep(0.01)
+            sensor.runtime_changed(os.getpid())
+        observations += read_until(sensor, dead(shim.pid))
+        contained = shim.finish().keys()
+    assert told(observations, "fork")[shim.pid] == 1
+    assert told(observations, "exit")[shim.pid] == 1
+    assert not told(observations, "fork").keys() & contained
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_client_is_seen_and_almost_a_client_is_not(name: str) -> None:
+    client_name = own_name("cli")
+    with sensing(name, (client_name,)) as sensor, ExitStack() as processes:
+        client = processes.enter_context(Family(1, linger_ms=400, program=client_name))
+        other = processes.enter_context(Family(1, program=client_name + "x"))
+        observations = read_until(sensor, lambda seen: client.pid in told(seen, "exec"))
+        other.run()
+        client.start()
+        observations += read_until(sensor, dead(client.pid))
+        children = client.finish().keys()
+    seen = {event.pid for event in observations if isinstance(event, ProcessEvent)}
+    assert seen == {client.pid, *children}
+
+
+def test_a_client_that_runs_already_comes_with_the_runtime() -> None:
+    client_name = own_name("old")
+    with ExitStack() as opened:
+        client = opened.enter_context(Family(1, program=client_name))
+        runtime = opened.enter_context(Family(1))
+        sensor = opened.enter_context(sensing("libbpf", (client_name,)))
+        sensor.runtime_changed(runtime.pid)
+        observations = read_until(sensor, born(1))
+    names = {event.pid: event.comm for event in observations if isinstance(event, ProcessEvent)}
+    assert names == {client.pid: client_name}  # told last: its exec
+
+
+# --- losses --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WITH_PROBES)
+def test_births_and_deaths_that_were_lost_are_found_in_proc(name: str) -> None:
+    with sensing(name, ring_bytes=TINY_RING_BYTES) as sensor, Family(MANY, linger_ms=4000) as family:
+        sensor.runtime_changed(family.pid)
+        family.start()
+        while len(living_children(family.pid)) < MANY:
+            time.sleep(0.05)
+        pause_for_resync()
+        births = read_until(sensor, born(MANY))
+
+        while living_children(family.pid):
+            time.sleep(0.05)
+        pause_for_resync()
+        deaths = read_until(sensor, dead(family.pid), 3.0)
+        children = family.finish().keys()
+
+    assert told(births, "fork") == Counter(children)
+    assert told(deaths, "exit") == Counter([*children, family.pid])
+    for detail in losses(births)[0], losses(deaths)[0]:
+        count, _, rest = detail.partition(" ")
+        assert int(count) > 0
+        assert rest == "events lost; resynced from /proc"
+
+
+@pytest.mark.parametrize("name", WITH_PROBES)
+def test_after_a_resync_the_engine_is_believed_again(name: str) -> None:
+    with ExitStack() as opened:
+        sensor = opened.enter_context(sensing(name, ring_bytes=TINY_RING_BYTES))
+        first = opened.enter_context(Family(MANY))
+        second = opened.enter_context(Family(5, pause_us=100_000, linger_ms=300))
+        for family in (first, second):
+            sensor.runtime_changed(family.pid)
+        first.run()
+        pause_for_resync()
+        lossy = read_until(sensor, dead(first.pid), 3.0)
+        second.start()
+        quiet = read_until(sensor, dead(second.pid))
+        children = second.finish().keys()
+    assert losses(lossy) and not losses(quiet)
+    assert told(quiet, "fork") == told(quiet, "exec") == Counter(children)
+
+
+@pytest.mark.parametrize("name", WITH_PROBES)
+def test_no_loss_no_resync(name: str) -> None:
+    with sensing(name) as sensor, Family(MANY) as family:
+        sensor.runtime_changed(family.pid)
+        family.run()
+        pause_for_resync()
+        observations = read_until(sensor, dead(family.pid))
+    assert losses(observations) == []
+    assert len(told(observations, "fork")) == len(told(observations, "exit")) - 1 == MANY
+
+
+@pytest.mark.parametrize("name", ["libbpf"])
+def test_a_full_list_is_told(name: str) -> None:
+    room = 6
+    with sensing(name) as sensor, Family(CHILDREN, linger_ms=1500) as family:
+        for pid in range(5_000_000, 5_000_000 + 4096 - room):  # no pid is that high
+            sensor.engine.watch(pid)
+        family.start()
+        while len(living_children(family.pid)) < CHILDREN:
+            time.sleep(0.01)
+        sensor.runtime_changed(family.pid)
+        details = [state.detail for state in sensor.read() if isinstance(state, SensorState)]
+    assert f"{CHILDREN + 1 - room} processes are not watched: the list is full" in details
