@@ -16,7 +16,7 @@ import struct
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from watchdog.core.observation import Api
 from watchdog.errors import WatchdogError
@@ -31,6 +31,10 @@ class ApiError(WatchdogError):
     def __init__(self, state: Api, message: str) -> None:
         super().__init__(message)
         self.state = state
+
+
+class NotFoundError(ApiError):
+    """It answered that there is no such thing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,14 @@ class DockerApi:
     def version(self) -> Dict[str, Any]:
         """GET /version: the components by name."""
         return self._object("/version")
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the store has that image, complete."""
+        try:
+            self._get(f"/images/{quote(reference, safe='/:@')}/json")
+        except NotFoundError:
+            return False
+        return True
 
     def peer_pid(self) -> int:
         """The pid that called listen(2): the runtime, or systemd for a socket that it activates.
@@ -106,9 +118,8 @@ class DockerApi:
         finally:
             connection.close()
         if response.status != http.client.OK:
-            raise ApiError(
-                Api.ANSWERS, f"{self._path}: GET {path} answered {response.status}: {body[:200]!r}"
-            )
+            kind = NotFoundError if response.status == http.client.NOT_FOUND else ApiError
+            raise kind(Api.ANSWERS, f"{self._path}: GET {path} answered {response.status}: {body[:200]!r}")
         return {name.lower(): value for name, value in response.getheaders()}, body
 
     def _connected(self) -> _TimedSocket:
