@@ -20,7 +20,9 @@ from typing import TypeVar
 
 from tests.lab import cleanup
 
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Last, what `dev` unpacked because installing it would start a service.
+UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "root" / "usr" / "bin"
+SYSTEM_PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{UNPACKED}"
 ENTER_GROUP = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
 T = TypeVar("T")
 

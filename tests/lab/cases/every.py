@@ -1,0 +1,14 @@
+"""All cases, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.lab.cases import giving_up, hands_off, hung_decompressor, no_incident, other_stages, shared_layers
+
+CASES = [
+    *hung_decompressor.CASES,
+    *other_stages.CASES,
+    *shared_layers.CASES,
+    *giving_up.CASES,
+    *hands_off.CASES,
+    *no_incident.CASES,
+]

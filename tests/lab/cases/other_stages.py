@@ -1,0 +1,56 @@
+"""The stages beside the decompressor: docker-untar and dockerd themselves, stopped."""
+
+from __future__ import annotations
+
+from tests.lab import images
+from tests.lab.agent import Agent
+from tests.lab.cases import CONFIRMED_WITHIN_S, IMAGE_WITHIN_S, Case, Measured, actions, check
+from tests.lab.faults import Fault, Form, stopped
+from tests.lab.lab import Lab
+from tests.lab.processes import wait_until
+from tests.lab.timeline import Timeline
+
+
+def untar_stopped() -> Measured:
+    """docker-untar stopped from outside: continued, nothing killed."""
+    with Lab() as lab:
+        _slow_pull(lab)
+        untar = wait_until(lambda: next(iter(lab.dockerd.untars), None), "docker-untar runs")
+        return _freed(lab, untar, "untar_stopped")
+
+
+def dockerd_stopped() -> Measured:
+    """dockerd stopped from outside: continued, not restarted."""
+    with Lab() as lab:
+        _slow_pull(lab)
+        wait_until(lambda: lab.dockerd.decompressors, "the extraction runs")
+        return _freed(lab, lab.dockerd.pid, "daemon_stopped")
+
+
+def _slow_pull(lab: Lab) -> None:
+    """A pull that is in extraction for as long as nobody disarms it."""
+    lab.unpigz.install(Form.BINARY)
+    lab.unpigz.arm(Fault.SLOW, 4 * images.MB)
+    lab.pull(images.BIG)
+
+
+def _freed(lab: Lab, pid: int, cause: str) -> Measured:
+    time = Timeline()
+    with Agent(lab) as agent, stopped(pid):
+        time.mark("hung")
+        lab.unpigz.disarm()
+        incident = time.mark_when("confirmed", lambda: next(iter(agent.incidents()), None))
+        check(incident["cause"] == cause, f"it is {cause}, not {incident['cause']}")
+        check(incident["culprit"]["pid"] == pid, "the culprit is the stopped process")
+        time.mark_when("image", lambda: lab.has(images.BIG) or None)
+        agent.incident(cause, "recovered", deadline_s=20.0)
+        check(actions(agent) == ["resume"], f"freed by resume alone: {actions(agent)}")
+    confirmed, image = time.between("hung", "confirmed"), time.between("hung", "image")
+    check(confirmed <= CONFIRMED_WITHIN_S and image <= IMAGE_WITHIN_S, "in time")
+    return Measured({"confirmed": confirmed, "image there": image})
+
+
+CASES = [
+    Case("docker-untar stopped", "named as such; freed without a kill", untar_stopped),
+    Case("dockerd itself stopped", "named as such; freed without a kill", dockerd_stopped),
+]

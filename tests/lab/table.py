@@ -1,0 +1,55 @@
+"""`./dev lab [-n RUNS] [WORD ...]`: run the lab cases and print their table, times the worst of all runs.
+
+A case whose promise does not hold stands in the table with what did not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+
+from tests.bench.machine import describe
+from tests.lab.cases import Case, Measured
+from tests.lab.cases.every import CASES
+
+RUNS = 5
+
+
+def main() -> int:
+    """0 when every case held in every run, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="./dev lab", description=__doc__)
+    parser.add_argument("-n", dest="runs", type=int, default=RUNS, help=f"runs of each case ({RUNS})")
+    parser.add_argument("words", nargs="*", help="only cases whose name has one of these words")
+    args = parser.parse_args()
+    chosen = [case for case in CASES if not args.words or any(word in case.name for word in args.words)]
+    print(f"machine: {describe()}; worst of {args.runs} runs\n")
+    print("| case | wanted | seen |\n|---|---|---|", flush=True)
+    failed = 0
+    for case in chosen:
+        seen, held = _run(case, args.runs)
+        failed += not held
+        print(f"| {case.name} | {case.wanted} | {seen} |", flush=True)
+    print(f"\n{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _run(case: Case, runs: int) -> tuple[str, bool]:
+    measured = []
+    for number in range(runs):
+        try:
+            measured.append(case.run())
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1].lineno
+            reason = str(error).replace("|", "/").replace("\n", " ")[:300]
+            return f"DOES NOT HOLD in run {number + 1}: {reason} (line {last})", False
+    return _worst(measured), True
+
+
+def _worst(measured: list[Measured]) -> str:
+    names = list(dict.fromkeys(name for one in measured for name in one.seconds))
+    times = [f"{name} {max(one.seconds[name] for one in measured):.1f} s" for name in names]
+    return ", ".join([*times, *([measured[-1].seen] if measured[-1].seen else [])]) or "holds"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
