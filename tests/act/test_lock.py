@@ -20,6 +20,11 @@ HOLD = (
 )
 
 
+def take(run_dir: Path, wait_s: float = 0.0) -> None:
+    with lock.hold(run_dir, "resume", "resume-1", wait_s):
+        pass
+
+
 def holder(run_dir: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(run_dir)], cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -31,8 +36,7 @@ def test_who_holds_it_is_told(tmp_path: Path) -> None:
     with holder(tmp_path) as other:
         try:
             with pytest.raises(Refused, match=rf"repull \(process {other.pid}, action repull-1\)"):
-                with lock.hold(tmp_path, "resume", "resume-1", 0.2):
-                    pass
+                take(tmp_path, 0.2)
         finally:
             other.kill()
 
@@ -69,6 +73,5 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(Unavailable, match="cannot be opened"):
-        with lock.hold(tmp_path / "file" / "run", "resume", "resume-1", 0.0):
-            pass
+        take(tmp_path / "file" / "run")
     assert os.listdir(tmp_path) == ["file"]

@@ -22,6 +22,7 @@ from watchdog.act.runtime import held_runtime
 from watchdog.act.stage import Stage, held_stage
 from watchdog.core.observation import Outcome, ProcessKey
 from watchdog.core.policy import Remedy
+from watchdog.core.pull import AffectedPull
 from watchdog.errors import ProcessGone, Refused
 
 STILL_FOR_S = 0.3
@@ -117,16 +118,22 @@ def _untouched(key: ProcessKey) -> bool:
 
 
 def _cost(context: Context) -> str:
-    pulls = ", ".join(dict.fromkeys(one.image for one in context.incident.pulls)) or "no pull that is known"
-    sizes = [one.layer_bytes for one in context.incident.pulls if one.layer_bytes is not None]
-    again = f"; up to {sum(sizes)} bytes are fetched again" if sizes else ""
+    affected = _pulls(context)
+    pulls = ", ".join(dict.fromkeys(one.image for one in affected)) or "no pull that is known"
+    sizes = {one.digest: one.layer_bytes for one in affected if one.layer_bytes is not None}
+    again = f"; up to {sum(sizes.values())} bytes are fetched again" if sizes else ""
     return f"it ends {pulls}{again}"
+
+
+def _pulls(context: Context) -> Tuple[AffectedPull, ...]:
+    """The pulls that wait for the layer, and those that an earlier kill still owes."""
+    return (*context.incident.pulls, *context.incident.carried)
 
 
 def _local_tags(context: Context) -> List[LocalTag]:
     """What the names mean now, so that a repull does not move a tag that somebody else moved."""
     tags = []
-    for pull in context.incident.pulls:
+    for pull in _pulls(context):
         known, image_id = images.local_id(context.settings, pull.image)
         if known:
             tags.append(LocalTag(pull.image, image_id, images.client_name(pull.client)))

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Dict, List, Optional, Tuple
 
 from watchdog.act import images, runtime
+from watchdog.act.downloads import downloads_of
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR, Killing, LocalTag
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.settings import ActSettings
@@ -226,11 +227,11 @@ def _reference(image: str) -> Reference:
 
 def _pull_in_flight(settings: ActSettings) -> bool:
     """Whether the runtime has a layer's download file open."""
-    pid = runtime.named_pid(settings)
-    if pid is None:
+    key = runtime.current_key(settings)
+    if key is None:
         raise Refused("the runtime's process cannot be found")
-    with proc.Process(pid) as daemon:
-        return any("/GetImageBlob" in link for _, link in daemon.descriptors())
+    with proc.open_process(key) as daemon:
+        return bool(downloads_of(daemon))
 
 
 REPULL = RemedyCode(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from watchdog.act import last_answer, package_manager, sessions, systemctl
+from watchdog.act.downloads import downloads_of
 from watchdog.act.identity import Subject, check_not_held
 from watchdog.act.last_answer import LastAnswer
 from watchdog.act.settings import ActSettings
@@ -41,7 +42,8 @@ def check(settings: ActSettings, daemon: Subject) -> LastAnswer:
     rules: Tuple[Callable[[], List[str]], ...] = (
         lambda: _no_way(settings),
         lambda: _containers(answer),
-        lambda: _sessions(settings, answer),
+        lambda: sessions.of_clients(settings, daemon),
+        lambda: sessions.of_execs(settings) if answer.is_fresh else [],
         lambda: _unit(settings),
         _packages,
         _rivals,
@@ -78,10 +80,6 @@ def _containers(answer: LastAnswer) -> List[str]:
     if answer.swarm:
         reasons.append("it is a member of a swarm")
     return reasons
-
-
-def _sessions(settings: ActSettings, answer: LastAnswer) -> List[str]:
-    return sessions.in_progress(settings) if answer.is_fresh else sessions.clients(settings)
 
 
 def _unit(settings: ActSettings) -> List[str]:
@@ -148,22 +146,11 @@ def _rivals() -> List[str]:
 
 def _moving_pulls(daemon: Subject) -> List[str]:
     """A pull that still moves would be cut off."""
-    before = _downloads(daemon)
+    before = downloads_of(daemon.process)
     time.sleep(_MOVES_WITHIN_S)
-    after = _downloads(daemon)
-    moved = [name for name, place in after.items() if before.get(name) != place]
+    after = downloads_of(daemon.process)
+    moved = [name for name, download in after.items() if before.get(name) != download]
     return [f"a pull is under way that moves ({', '.join(moved)})"] if moved else []
-
-
-def _downloads(daemon: Subject) -> Dict[str, Tuple[int, int]]:
-    """Position and size of each layer's download file."""
-    found = {}
-    for number, link in daemon.process.descriptors():
-        name = Path(link.split(" ")[0]).name  # "... (deleted)"
-        place = daemon.process.position_and_size(number) if name.startswith("GetImageBlob") else None
-        if place is not None:
-            found[name] = place
-    return found
 
 
 def configuration_faults(daemon: Subject) -> List[str]:

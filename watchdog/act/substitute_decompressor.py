@@ -22,7 +22,7 @@ from typing import Iterator, Optional, Tuple
 
 from watchdog.act import bind_mount
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, Context, Made, Plan, RemedyCode, Trace
-from watchdog.act.runtime import held_runtime, named_pid
+from watchdog.act.runtime import current_key, held_runtime
 from watchdog.act.settings import ActSettings
 from watchdog.act.view import File, View, view_of
 from watchdog.core.observation import Outcome, ProcessKey
@@ -110,7 +110,7 @@ def trace(context: Context, memory: Substitution) -> Trace:
 
 def undo(settings: ActSettings, memory: Substitution) -> Made:
     """Take the link or the mount away, if it is ours; what is gone already is no error."""
-    pid = named_pid(settings) or os.getpid()
+    pid = _whose_view(settings)
     with view_of(pid) as view:
         if memory.folder is None:
             return bind_mount.take_away(settings, pid, view, memory.gzip, memory.target)
@@ -121,7 +121,7 @@ def is_outdated(settings: ActSettings, memory: Substitution) -> bool:
     """True when the unpigz behind the substitution was replaced, as a package upgrade does."""
     if memory.form is Form.MOUNT:
         return False  # the mount hides it; dpkg takes the mount away itself
-    with view_of(named_pid(settings) or os.getpid()) as view:
+    with view_of(_whose_view(settings)) as view:
         found = view.look(memory.target)
     return found is None or found.changed_ns != memory.target_changed_ns
 
@@ -144,6 +144,12 @@ def find_programs(key: ProcessKey, view: View) -> Programs:
 def _runtime_view(context: Context) -> Iterator[Tuple[ProcessKey, View]]:
     with held_runtime(context.settings, context.incident.daemon) as daemon, view_of(daemon.key.pid) as view:
         yield daemon.key, view
+
+
+def _whose_view(settings: ActSettings) -> int:
+    """The runtime's pid, or our own while there is no runtime."""
+    key = current_key(settings)
+    return key.pid if key is not None else os.getpid()
 
 
 def _find(view: View, name: str, path_variable: str) -> Tuple[str, File]:
