@@ -13,6 +13,7 @@ from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Finding
 from watchdog.core.extraction import Tracks
 from watchdog.core.history import History
 from watchdog.core.incident import (
+    EFFECTIVE,
     ActionTaken,
     Happening,
     Incident,
@@ -23,16 +24,20 @@ from watchdog.core.incident import (
     with_action,
 )
 from watchdog.core.observation import ActionFinished, ActionStarted, LedgerEntry, Outcome
-from watchdog.core.policy import Remedy
+from watchdog.core.policy import MINUTE_NS, Remedy
 from watchdog.core.pull import attribute
 from watchdog.core.record import from_record
 from watchdog.core.tick import Transition
-from watchdog.core.verification import bytes_moved, follow_owed, owed_by_kill, verify
+from watchdog.core.verification import bytes_moved, follow_owed, is_same_pull, owed_by_kill, verify
 from watchdog.core.world import World
 from watchdog.errors import RecordingError
 
 _REMEDIES = frozenset(one.value for one in Remedy)  # the undoing of one is none of them
 ENDED_KEPT = 50  # lately ended incidents that are still told
+# An intent without a result for longer than any action may take: its end will not be told any more.
+UNSETTLED_NS = 10 * MINUTE_NS
+UNSETTLED_REPULL_NS = 150 * MINUTE_NS
+_MS_NS = 1_000_000  # a record keeps no finer times
 
 
 class Casebook:
@@ -70,20 +75,15 @@ class Casebook:
                 continue
             self._incidents[incident.id] = incident
             if record.get("boot_id") != world.machine.boot_id:
+                if incident.state is State.ACTING:
+                    incident = self._move(incident, Happening.ACTION_LEFT_IT, "the machine was restarted")
                 self._end(incident, State.GONE, "it was of another boot", world)
-            elif incident.state is State.ACTING:
-                self._move(incident, Happening.ACTION_LEFT_IT, "the agent was restarted meanwhile")
 
     def started(self, seen: ActionStarted, world: World) -> None:
         """An action of this incident has begun."""
         incident = self._incidents.get(seen.incident)
-        if incident is None:
-            return
-        incident = self._with(incident, ActionTaken(seen.action, seen.remedy, world.wall_ns()))
-        if seen.remedy == Remedy.KILL_DECOMPRESSOR.value:
-            incident = self._put(replace(incident, owed=owed_by_kill(incident)))
-        if incident.state is State.CONFIRMED and seen.remedy in _REMEDIES:
-            self._move(incident, Happening.ACTION_STARTED, seen.remedy)
+        if incident is not None and seen.remedy in _REMEDIES:
+            self._begin(incident, ActionTaken(seen.action, seen.remedy, world.wall_ns()))
 
     def finished(self, seen: ActionFinished) -> None:
         """An action of this incident has ended."""
@@ -98,18 +98,22 @@ class Casebook:
 
     def sync(self, world: World) -> None:
         """Take over what the ledger tells and no observation did: a person's act, or one
-        whose end the agent did not live to see."""
-        running = set(world.in_flight)
+        whose beginning or end the agent did not live to see."""
+        if not world.ledger.usable:
+            return
+        ended = {one.action for one in world.ledger.entries if one.phase == "result"}
         for entry in world.ledger.entries:
             incident = self._incidents.get(entry.incident)
-            if incident is None or entry.boot_id != world.machine.boot_id or entry.action in running:
-                continue
-            if entry.wall_ns <= incident.acknowledged_wall_ns:
+            if incident is None or not _concerns(entry, incident, world):
                 continue
             if entry.phase == "result":
                 self._sync_result(incident, entry)
+            elif entry.phase == "intent" and entry.action not in ended:
+                self._sync_intent(incident, entry, world)
             elif entry.phase == "ack" and incident.state is State.GAVE_UP:
                 self._acknowledge(incident, entry)
+        for incident in self.open():
+            self._forget_unbegun(incident, world)
 
     def found(self, finding: Finding, world: World, history: History) -> None:
         """A confirmed finding: open its incident, or refresh it."""
@@ -118,10 +122,11 @@ class Casebook:
         if known is None:
             self._open(name, finding, world, history)
         elif known.state in (State.RECOVERED, State.CLEARED):
-            incident = self._named(refreshed(replace(known, resolved_wall_ns=None), finding), world)
+            anew = replace(known, resolved_wall_ns=None, verification=None)
+            incident = self._refresh(anew, finding, world, history)
             self._move(incident, Happening.FOUND_AGAIN, "it stands still again")
         elif known.state in (State.CONFIRMED, State.GAVE_UP):
-            self._put(self._named(refreshed(known, finding), world))
+            self._refresh(replace(known, resolved_wall_ns=None), finding, world, history)
 
     # --- what follows from it ------------------------------------------------------
 
@@ -155,8 +160,6 @@ class Casebook:
     # --- inside ------------------------------------------------------------------------
 
     def _open(self, name: str, finding: Finding, world: World, history: History) -> None:
-        causes = [one.value for one in HUNG_DECOMPRESSOR]
-        hung = finding.cause in HUNG_DECOMPRESSOR
         incident = Incident(
             id=name,
             runtime=finding.runtime,
@@ -166,25 +169,26 @@ class Casebook:
             evidence=finding.evidence,
             opened_wall_ns=world.wall_ns(finding.since_ns),
             confirmed_wall_ns=world.wall_ns(),
-            recurrence=history.recurrences(finding.runtime, causes, name) if hung else 0,
         )
-        incident = self._put(self._named(refreshed(incident, finding), world))
+        incident = self._refresh(incident, finding, world, history)
         text = "; ".join(one.text for one in incident.evidence)
         self.transitions.append(Transition(name, None, State.CONFIRMED.value, text))
         self._take_over_owed(incident, world)
 
-    def _named(self, incident: Incident, world: World) -> Incident:
-        """The incident with the pulls that it holds up, as far as they are known now."""
-        attribution = attribute(world, incident.runtime, incident.blob)
-        if not attribution.pulls:
-            return incident
-        return replace(incident, pulls=attribution.pulls, certain=attribution.certain)
+    def _refresh(self, incident: Incident, finding: Finding, world: World, history: History) -> Incident:
+        """The incident as this tick's finding shows it; a fault that came back is known as such."""
+        incident = _named(refreshed(incident, finding), world)
+        if finding.cause in HUNG_DECOMPRESSOR and not incident.recurrence:
+            causes = [one.value for one in HUNG_DECOMPRESSOR]
+            recurrence = history.recurrences(finding.runtime, causes, incident.id)
+            incident = replace(incident, recurrence=recurrence)
+        return self._put(incident)
 
     def _take_over_owed(self, incident: Incident, world: World) -> None:
         """A pull that an earlier kill owes hangs again: from now on it is this incident's."""
-        digests = {pull.digest for pull in incident.pulls if pull.digest}
         for other in self.open():
-            carried = [one.pull for one in other.owed if not one.satisfied and one.pull.digest in digests]
+            unsatisfied = (one.pull for one in other.owed if not one.satisfied)
+            carried = [one for one in unsatisfied if any(is_same_pull(one, pull) for pull in incident.pulls)]
             if other.id == incident.id or other.state is not State.VERIFYING or not carried:
                 continue
             incident = self._put(replace(incident, carried=(*incident.carried, *carried)))
@@ -194,10 +198,12 @@ class Casebook:
 
     def _settle(self, incident: Incident, taken: ActionTaken) -> None:
         """An action's outcome is known: look whether it worked, or go on."""
+        freed = taken.outcome in EFFECTIVE
+        if not freed:
+            incident = _without_effect(incident, taken)
         incident = self._put(replace(incident, looks=0))
-        if incident.state is not State.ACTING:
+        if incident.state is not State.ACTING or incident.running:
             return
-        freed = taken.outcome in (Outcome.DONE, Outcome.EXPIRED)
         if freed and taken.remedy != Remedy.SUBSTITUTE_DECOMPRESSOR.value:
             self._move(incident, Happening.ACTION_ENDED, f"{taken.remedy}: {taken.detail}")
         else:
@@ -208,13 +214,45 @@ class Casebook:
         known = next((one for one in incident.actions if one.action == entry.action), None)
         if known is not None and known.outcome is not None:
             return
-        taken = ActionTaken(entry.action, entry.remedy, entry.wall_ns, entry.outcome, entry.detail)
+        if known is None:
+            known = ActionTaken(entry.action, entry.remedy, entry.wall_ns)
+            incident = self._begin(incident, known)
+        taken = replace(known, outcome=entry.outcome, detail=entry.detail)
+        self._settle(self._with(incident, taken), taken)
+
+    def _sync_intent(self, incident: Incident, entry: LedgerEntry, world: World) -> None:
+        """An action whose end nobody has written down: under way, or cut short."""
+        is_repull = entry.remedy == Remedy.REPULL.value
+        if world.wall_ns() - entry.wall_ns > (UNSETTLED_REPULL_NS if is_repull else UNSETTLED_NS):
+            detail = "nobody has written down how it ended"
+            self._sync_result(incident, replace(entry, outcome=Outcome.EXPIRED, detail=detail))
+        elif all(one.action != entry.action for one in incident.actions):
+            self._begin(incident, ActionTaken(entry.action, entry.remedy, entry.wall_ns))
+
+    def _begin(self, incident: Incident, taken: ActionTaken) -> Incident:
+        """An action is under way: from now on it owes what it may end."""
         incident = self._with(incident, taken)
-        if entry.remedy == Remedy.KILL_DECOMPRESSOR.value and not incident.owed:
+        if taken.remedy == Remedy.KILL_DECOMPRESSOR.value:
             incident = self._put(replace(incident, owed=owed_by_kill(incident)))
-        if incident.state is State.CONFIRMED:
-            incident = self._move(incident, Happening.ACTION_STARTED, entry.remedy)
-        self._settle(incident, taken)
+        elif taken.remedy == Remedy.REPULL.value:
+            owed = tuple(replace(one, asked=one.asked or one.to_repull) for one in incident.owed)
+            incident = self._put(replace(incident, owed=owed))
+        if incident.state in (State.CONFIRMED, State.GAVE_UP):
+            incident = self._put(replace(incident, resolved_wall_ns=None))
+            incident = self._move(incident, Happening.ACTION_STARTED, taken.remedy)
+        return incident
+
+    def _forget_unbegun(self, incident: Incident, world: World) -> None:
+        """An action that the last agent meant to start, and that never wrote its intent."""
+        written = {one.action for one in world.ledger.entries}
+        unbegun = [one for one in incident.running if one.action not in {*world.in_flight, *written}]
+        if not unbegun:
+            return
+        kept = tuple(one for one in incident.actions if one not in unbegun)
+        owed = tuple(replace(one, asked=False) for one in incident.owed)
+        incident = self._put(replace(incident, actions=kept, owed=owed))
+        if incident.state is State.ACTING and not incident.running:
+            self._move(incident, Happening.ACTION_LEFT_IT, "the agent was restarted before it began")
 
     def _acknowledge(self, incident: Incident, entry: LedgerEntry) -> None:
         fresh = replace(incident, acknowledged_wall_ns=entry.wall_ns, actions=(), resolved_wall_ns=None)
@@ -246,10 +284,10 @@ class Casebook:
 
     def _end(self, incident: Incident, state: State, reason: str, world: World) -> None:
         """The subject's story is over.  A given-up incident stays given up until it is acknowledged."""
-        if incident.resolved_wall_ns is None:
-            incident = self._put(replace(incident, resolved_wall_ns=world.wall_ns(), next=reason))
         if incident.state is State.GAVE_UP:
+            self._put(replace(incident, resolved_wall_ns=world.wall_ns()))
             return
+        incident = replace(incident, resolved_wall_ns=world.wall_ns(), next=reason)
         happening = {
             State.RECOVERED: Happening.PROGRESS,
             State.CLEARED: Happening.PROGRESS,
@@ -273,3 +311,33 @@ class Casebook:
     def get(self, name: str) -> Optional[Incident]:
         """The incident of that id."""
         return self._incidents.get(name)
+
+
+def _concerns(entry: LedgerEntry, incident: Incident, world: World) -> bool:
+    """True for what happened to this incident, and that no observation tells of."""
+    moment = entry.wall_ns // _MS_NS
+    is_new = (
+        moment > incident.acknowledged_wall_ns // _MS_NS and moment >= incident.confirmed_wall_ns // _MS_NS
+    )
+    return is_new and entry.boot_id == world.machine.boot_id and entry.action not in world.in_flight
+
+
+def _named(incident: Incident, world: World) -> Incident:
+    """The incident with the pulls that it holds up, as far as they are known now."""
+    attribution = attribute(world, incident.runtime, incident.blob)
+    if attribution.pulls:
+        return replace(incident, pulls=attribution.pulls, certain=attribution.certain)
+    scan = world.clients.get(incident.runtime)
+    connected = {one.key for one in scan.clients if one.connected} if scan else set()
+    pulls = tuple(replace(one, connected=one.client in connected) for one in incident.pulls)
+    return replace(incident, pulls=pulls)
+
+
+def _without_effect(incident: Incident, taken: ActionTaken) -> Incident:
+    """A kill that was not made has cost nothing; a repull that was not made can be asked for again."""
+    kill = Remedy.KILL_DECOMPRESSOR.value
+    if taken.remedy == kill and not incident.taken(kill, *EFFECTIVE):
+        return replace(incident, owed=())
+    if taken.remedy == Remedy.REPULL.value:
+        return replace(incident, owed=tuple(replace(one, asked=False) for one in incident.owed))
+    return incident

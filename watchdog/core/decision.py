@@ -12,7 +12,7 @@ from typing import List, Mapping, Optional, Tuple, Union
 
 from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Cause
 from watchdog.core.history import History
-from watchdog.core.incident import Incident, State
+from watchdog.core.incident import EFFECTIVE, Incident, State
 from watchdog.core.observation import Outcome, Sight
 from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Budget, Mode, Policy, Remedy
 from watchdog.core.tick import Call, Decision
@@ -33,6 +33,7 @@ FREEING: Mapping[Cause, Tuple[Remedy, ...]] = {
     Cause.UNTAR_BLOCKED: (_R.KILL_DECOMPRESSOR, _R.RESTART_RUNTIME),
     Cause.DAEMON_STOPPED: (_R.RESUME, _R.RESTART_RUNTIME),
 }
+STOPPED = (Cause.DECOMPRESSOR_STOPPED, Cause.UNTAR_STOPPED, Cause.DAEMON_STOPPED)
 TOLD = "told only: nothing on this node can free it safely"
 
 
@@ -76,14 +77,15 @@ def decide(incident: Incident, world: World, history: History) -> Choice:
 
 def decide_undo(world: World, history: History) -> Optional[Decision]:
     """The undoing of a lasting change whose time is over, if one is due."""
-    due = history.expired()
+    due = history.due(world.machine.boot_id)
     if due is None or history.now_wall_ns - history.last_revert_ns(due.action) < PAUSE_AFTER_UNDO_NS:
         return None
     reason = f"the time of {due.remedy} of incident {due.incident} is over"
     gated = _gate(Act(Remedy(due.remedy), reason), world)
+    call = Call.WAIT
     if isinstance(gated, Act):
-        return Decision(due.incident, Call.ACT, reason, due.remedy, undo=due.action)
-    return Decision(due.incident, Call.WAIT, f"{reason}; {gated.reason}", due.remedy)
+        call = Call.ACT if world.policy.mode is Mode.ENFORCE else Call.WOULD_ACT
+    return Decision(due.incident, call, gated.reason, due.remedy, undo=due.action)
 
 
 def as_decision(incident: Incident, choice: Choice, mode: Mode) -> Decision:
@@ -95,9 +97,11 @@ def as_decision(incident: Incident, choice: Choice, mode: Mode) -> Decision:
     return Decision(incident.id, call, choice.reason)
 
 
-def _forbidden(incident: Incident, world: World) -> Optional[Refuse]:
+def _forbidden(incident: Incident, world: World) -> Union[Refuse, Wait, None]:
     runtime = world.runtimes.get(incident.runtime)
-    if runtime is not None and runtime.sight is not Sight.FULL:
+    if runtime is None:
+        return Wait("what kind of runtime it is is not known yet")
+    if runtime.sight is not Sight.FULL:
         return Refuse(f"the runtime cannot be seen in full: {runtime.sight.value}")
     if incident.hands_off:
         return Refuse(f"hands off: {incident.hands_off}")
@@ -129,21 +133,24 @@ def _prevent(incident: Incident, world: World, history: History) -> Optional[Cho
         return None
     if remedy not in world.policy.remedies_on or incident.taken(remedy.value):
         return None
-    if any(one.remedy == remedy.value for one in history.lasting()):
+    boot = world.machine.boot_id
+    if any(one.remedy == remedy.value and one.boot_id == boot for one in history.lasting()):
         return None
-    if not _within_budget(remedy, incident, world.policy, history):
+    if isinstance(_attempt(remedy, incident, world, history), (Wait, str)):
         return None
     return Act(remedy, f"{incident.cause.value} came back {incident.recurrence} time(s) within a day")
 
 
 def _free(incident: Incident, world: World, history: History) -> Choice:
-    if incident.cause is Cause.DECOMPRESSOR_STOPPED or incident.cause is Cause.UNTAR_STOPPED:
+    if incident.cause in STOPPED:
         again = _stopped_again(incident, world, history)
         if again is not None:
             return again
     spent: List[str] = []
     off: List[str] = []
     for remedy in FREEING[incident.cause]:
+        if remedy is Remedy.DISABLE_PIGZ and not incident.recurrence:
+            continue  # it lasts, and a fault that came once may not come again
         if remedy not in world.policy.remedies_on:
             off.append(remedy.value)
             continue
@@ -165,9 +172,16 @@ def _stopped_again(incident: Incident, world: World, history: History) -> Option
 
 def _step(remedy: Remedy, incident: Incident, world: World, history: History) -> Union[Act, Wait, str]:
     """This rung of the ladder; a text says why it is used up."""
+    culprit, boot = incident.culprit.key, world.machine.boot_id
+    made = history.made(remedy, culprit, boot, incident.acknowledged_wall_ns)
+    if made or incident.taken(remedy.value, *EFFECTIVE):
+        return f"{remedy.value} did not help"
+    return _attempt(remedy, incident, world, history)
+
+
+def _attempt(remedy: Remedy, incident: Incident, world: World, history: History) -> Union[Act, Wait, str]:
+    """Whether that remedy may be tried now; a text says why no more."""
     name = remedy.value
-    if incident.taken(name, Outcome.DONE, Outcome.EXPIRED):
-        return f"{name} did not help"
     refused = incident.taken(name, Outcome.REFUSED)
     failed = incident.taken(name, Outcome.FAILED)
     if len(refused) >= REFUSALS_MAX or len(failed) >= FAILURES_MAX:
@@ -191,8 +205,10 @@ def budget_of(policy: Policy, remedy: Remedy) -> Budget:
 
 
 def _clients_known(incident: Incident, world: World) -> bool:
-    seen = world.clients_seen_ns.get(incident.runtime)
-    return seen is not None and world.now_ns - seen <= 10 * world.policy.tick_ns
+    scan = world.clients.get(incident.runtime)
+    if scan is None or not scan.complete:
+        return False
+    return world.now_ns - world.clients_seen_ns[incident.runtime] <= 10 * world.policy.tick_ns
 
 
 def _within_budget(remedy: Remedy, incident: Incident, policy: Policy, history: History) -> bool:
@@ -202,20 +218,29 @@ def _within_budget(remedy: Remedy, incident: Incident, policy: Policy, history: 
 
 def _bring_back(incident: Incident, world: World, history: History) -> Choice:
     """After a kill: pull again what it ended and nobody else brings."""
-    missing = list(dict.fromkeys(one.pull.image for one in incident.owed if one.to_repull))
-    repulls = incident.taken(Remedy.REPULL.value)
-    if not missing or any(one.outcome is None for one in repulls):
-        return Wait("the repull is under way" if missing else "looking whether it worked")
-    if incident.taken(Remedy.REPULL.value, Outcome.DONE) and incident.looks < LOOKS_FOR_IMAGE:
-        return Wait("the repull ended; looking for the image")
+    missing = [one for one in incident.owed if one.to_repull]
+    if not missing:
+        return Wait("looking whether it worked")
+    if all(one.asked for one in missing):
+        return _asked_already(incident)
+    if incident.running:
+        return Wait("the repull is under way")
     if Remedy.REPULL not in world.policy.remedies_on:
         return Refuse("repull is switched off: the clients have to pull again", final=True)
-    step = _step(Remedy.REPULL, incident, world, history)
+    step = _attempt(Remedy.REPULL, incident, world, history)
     if isinstance(step, str):
         return Refuse(step, final=True)
-    if isinstance(step, Wait):
-        return step
-    return _gate(Act(Remedy.REPULL, f"our kill ended the pull of {', '.join(missing)}"), world)
+    images = ", ".join(dict.fromkeys(one.pull.image for one in missing))
+    reason = f"our kill ended the pull of {images}"
+    return step if isinstance(step, Wait) else _gate(Act(Remedy.REPULL, reason), world)
+
+
+def _asked_already(incident: Incident) -> Choice:
+    if incident.running:
+        return Wait("the repull is under way")
+    if incident.looks < LOOKS_FOR_IMAGE:
+        return Wait("the repull ended; looking for the image")
+    return Refuse("repull did not help", final=True)
 
 
 def _reason(incident: Incident) -> str:

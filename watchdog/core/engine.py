@@ -68,7 +68,10 @@ class Engine:
             for finding in self._findings[runtime]:
                 if finding.confirmed:
                     self.casebook.found(finding, self.world, history)
-        self.casebook.look(self.world, self.tracks, self._found_ids(confirmed=False))
+        if (
+            self.world.ledger_was_read
+        ):  # before, an end that our own action has made would look like another's
+            self.casebook.look(self.world, self.tracks, self._found_ids(confirmed=False))
         decisions = self._decide(history)
         self.casebook.prune()
         return self._tick(tuple(decisions), history)

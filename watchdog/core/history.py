@@ -48,13 +48,18 @@ class History:
         return max(0, last + budget.cooldown_ns - self.now_wall_ns)
 
     def resumed(self, culprit: ProcessKey, boot_id: str) -> bool:
-        """True when we have continued that very process before."""
+        """True when we have continued that very process before, or may have."""
+        return self.made(Remedy.RESUME, culprit, boot_id, 0)
+
+    def made(self, remedy: Remedy, culprit: ProcessKey, boot_id: str, since_wall_ns: int) -> bool:
+        """True when that remedy took effect on that very process, or may have."""
         return any(
             one.phase == "result"
-            and one.remedy == Remedy.RESUME.value
-            and one.outcome is Outcome.DONE
+            and one.remedy == remedy.value
+            and one.outcome in (Outcome.DONE, Outcome.EXPIRED)
             and one.culprit == culprit
             and one.boot_id == boot_id
+            and one.wall_ns > since_wall_ns
             for one in self.entries
         )
 
@@ -76,31 +81,30 @@ class History:
         )
 
     def lasting(self) -> List[LedgerEntry]:
-        """The results of lasting changes that have not been undone, oldest first."""
+        """The intents of lasting changes that may have been made and are not undone, oldest first."""
         undone = {one.action for one in self.entries if one.phase == "revert" and one.outcome is Outcome.DONE}
+        untouched = self._actions_that_ended(Outcome.REFUSED)
         return [
             one
             for one in self.entries
-            if one.phase == "result"
-            and one.outcome is Outcome.DONE
+            if one.phase == "intent"
             and one.expires_wall_ns is not None
-            and one.action not in undone
+            and one.action not in undone | untouched
         ]
 
-    def expired(self) -> Optional[LedgerEntry]:
-        """The oldest lasting change whose time is over."""
-        due = (one for one in self.lasting() if (one.expires_wall_ns or 0) <= self.now_wall_ns)
-        return next(due, None)
+    def due(self, boot_id: str) -> Optional[LedgerEntry]:
+        """The oldest lasting change whose time is over; none outlives its boot."""
+        over = (
+            one
+            for one in self.lasting()
+            if (one.expires_wall_ns or 0) <= self.now_wall_ns or one.boot_id != boot_id
+        )
+        return next(over, None)
 
     def last_revert_ns(self, action: str) -> int:
         """When an undo of that action was last tried, as wall time; 0 for never."""
         tried = (one.wall_ns for one in self.entries if one.phase == "revert" and one.action == action)
         return max(tried, default=0)
-
-    def acknowledged(self, incident: str) -> int:
-        """When a person acknowledged that incident, as wall time; 0 for never."""
-        acks = (one.wall_ns for one in self.entries if one.phase == "ack" and one.incident == incident)
-        return max(acks, default=0)
 
     def _acknowledged_wall_ns(self, cause: str) -> int:
         acks = (one.wall_ns for one in self.entries if one.phase == "ack" and one.cause == cause)

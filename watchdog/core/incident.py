@@ -14,6 +14,7 @@ from typing import Dict, Mapping, Optional, Tuple
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.evidence import Evidence
 from watchdog.core.observation import BlobSample, Outcome, ProcessSample
+from watchdog.core.policy import Remedy
 from watchdog.core.pull import AffectedPull
 from watchdog.errors import WatchdogError
 
@@ -67,8 +68,15 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
     _S.RECOVERED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.RECOVERED},
     _S.CLEARED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.CLEARED},
     _S.GONE: {_H.ACKNOWLEDGED: _S.GONE},
-    _S.GAVE_UP: {_H.ACKNOWLEDGED: _S.CONFIRMED},
+    _S.GAVE_UP: {_H.ACKNOWLEDGED: _S.CONFIRMED, _H.ACTION_STARTED: _S.ACTING},  # by a person
 }
+
+# What ends the standstill itself, and the outcomes after which it may have.
+FREEING = frozenset(
+    one.value
+    for one in (Remedy.RESUME, Remedy.KILL_DECOMPRESSOR, Remedy.DISABLE_PIGZ, Remedy.RESTART_RUNTIME)
+)
+EFFECTIVE = (Outcome.DONE, Outcome.EXPIRED)
 
 OPEN = frozenset({State.CONFIRMED, State.ACTING, State.VERIFYING, State.GAVE_UP})
 
@@ -86,16 +94,18 @@ class Owed:
     """A pull that our own kill ended or may have ended.
 
     `satisfied`: progress or the image was seen afterwards.  `gone_samples`:
-    for how many looks its client has been away.
+    for how many looks nobody has been there who pulls it.  `asked`: a repull
+    has begun that covers it, and has not been refused.
     """
 
     pull: AffectedPull
     satisfied: bool = False
     gone_samples: int = 0
+    asked: bool = False
 
     @property
     def to_repull(self) -> bool:
-        """Nobody else brings it: its client is away, and the image is not there."""
+        """Nobody else brings it, and the image is not there."""
         return not self.satisfied and self.gone_samples >= 2
 
 
@@ -159,6 +169,17 @@ class Incident:
     def image(self) -> Optional[str]:
         """The image that it holds up, where that is certain."""
         return self.pulls[0].image if self.pulls and self.certain else None
+
+    @property
+    def running(self) -> Tuple[ActionTaken, ...]:
+        """The actions whose end is not known yet."""
+        return tuple(one for one in self.actions if one.outcome is None)
+
+    @property
+    def freed_wall_ns(self) -> int:
+        """When the last action began that may have freed it; 0 for never."""
+        freeing = [one for one in self.actions if one.remedy in FREEING and one.outcome in EFFECTIVE]
+        return max((one.started_wall_ns for one in freeing), default=0)
 
     def taken(self, remedy: str, *outcomes: Outcome) -> Tuple[ActionTaken, ...]:
         """The actions of that remedy, with one of these outcomes where some are given."""

@@ -56,7 +56,7 @@ def from_record(record: Mapping[str, Any]) -> Incident:
         if record["schema"] != SCHEMA:
             raise RecordingError(f"incident record of schema {record['schema']}, this is {SCHEMA}")
         return _incident_of(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"not an incident record: {error!r}") from error
 
 
@@ -163,7 +163,12 @@ def _pull(pull: AffectedPull, owed: Optional[Owed], carried: bool = False) -> Di
         "layer_bytes": pull.layer_bytes,
         "owed": None
         if owed is None
-        else {"satisfied": owed.satisfied, "repull": owed.to_repull, "gone_samples": owed.gone_samples},
+        else {
+            "satisfied": owed.satisfied,
+            "repull": owed.to_repull,
+            "gone_samples": owed.gone_samples,
+            "asked": owed.asked,
+        },
     }
 
 
@@ -180,7 +185,8 @@ def _pull_of(value: Mapping[str, Any]) -> AffectedPull:
 
 
 def _owed_of(value: Mapping[str, Any]) -> Owed:
-    return Owed(_pull_of(value), value["owed"]["satisfied"], value["owed"]["gone_samples"])
+    owed = value["owed"]
+    return Owed(_pull_of(value), owed["satisfied"], owed["gone_samples"], owed["asked"])
 
 
 def _action(taken: ActionTaken) -> Dict[str, Any]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 from watchdog.core.extraction import Pipeline, Tracks
-from watchdog.core.incident import Incident, Owed, Verdict
-from watchdog.core.observation import ImageEvent, Outcome, ProcessKey
+from watchdog.core.incident import EFFECTIVE, Incident, Owed, Verdict
+from watchdog.core.observation import Client, ImageEvent, ProcessKey
 from watchdog.core.policy import Remedy
 from watchdog.core.pull import AffectedPull, attribute
 from watchdog.core.reference import parse_reference
@@ -33,7 +33,7 @@ class Judgement:
 
 def verify(incident: Incident, world: World, tracks: Tracks) -> Optional[Judgement]:
     """The verdict on the incident's last action; None while it cannot be said."""
-    if incident.taken(Remedy.KILL_DECOMPRESSOR.value, Outcome.DONE, Outcome.EXPIRED):
+    if incident.taken(Remedy.KILL_DECOMPRESSOR.value, *EFFECTIVE):
         return _after_kill(incident, tracks)
     return _after_resume(incident, world, tracks)
 
@@ -42,7 +42,7 @@ def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[
     moved = bytes_moved(incident, tracks)
     if moved:
         return Judgement(Verdict.RECOVERED, f"{incident.culprit.comm} has moved {moved} bytes since")
-    sign = progress_of_pulls(incident, world, tracks)
+    sign = progress_of_pulls(incident, world, tracks) if incident.certain else ""
     if sign:
         return Judgement(Verdict.RECOVERED, sign)
     key = incident.culprit.key
@@ -91,15 +91,22 @@ def progress_of_pulls(incident: Incident, world: World, tracks: Tracks) -> str:
 
 
 def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
-    """What this frame shows of that pull's progress, or ""."""
-    if any(arrived(event, pull) for event in world.image_events if event.runtime == incident.runtime):
-        return f"{pull.image} has arrived"
+    """What shows that the pull has gone on since the incident was freed, or ""."""
+    since = incident.freed_wall_ns
+    for seen_wall_ns, event in world.image_events:
+        if seen_wall_ns >= since and event.runtime == incident.runtime and arrived(event, pull):
+            return f"{pull.image} has arrived"
     for pipeline in tracks.pipelines.get(incident.runtime, []):
         if _younger(pipeline, incident.culprit.key) and _moves(pipeline, tracks):
-            theirs = attribute(world, incident.runtime, pipeline.blob).pulls
-            if any(one.image == pull.image or (pull.digest and one.digest == pull.digest) for one in theirs):
+            theirs = attribute(world, incident.runtime, pipeline.blob)
+            if theirs.certain and any(is_same_pull(one, pull) for one in theirs.pulls):
                 return f"a later layer of {pull.image} is being extracted"
     return ""
+
+
+def is_same_pull(one: AffectedPull, other: AffectedPull) -> bool:
+    """True when both are of the same image, by name or by digest."""
+    return one.image == other.image or (one.digest is not None and one.digest == other.digest)
 
 
 def arrived(event: ImageEvent, pull: AffectedPull) -> bool:
@@ -112,8 +119,12 @@ def arrived(event: ImageEvent, pull: AffectedPull) -> bool:
         return event.action in ("pull", "present")
     if event.action != "pull":
         return False
-    wanted, seen = parse_reference(pull.image), parse_reference(event.reference)
-    return wanted is not None and wanted == seen
+    return _same_name(pull.image, event.reference)
+
+
+def _same_name(one: str, other: str) -> bool:
+    reference = parse_reference(one)
+    return reference is not None and reference == parse_reference(other)
 
 
 def follow_owed(incident: Incident, world: World, tracks: Tracks) -> Tuple[Owed, ...]:
@@ -135,11 +146,21 @@ def _follow(owed: Owed, incident: Incident, world: World, tracks: Tracks) -> Owe
         return owed
     if sign_of_progress(owed.pull, incident, world, tracks):
         return replace(owed, satisfied=True)
-    if world.clients_seen_ns.get(incident.runtime) != world.now_ns:
+    scan = world.clients.get(incident.runtime)
+    if scan is None or world.clients_seen_ns[incident.runtime] != world.now_ns:
         return owed  # no look at the clients in this frame
-    clients = world.clients[incident.runtime].clients
-    here = any(one.key == owed.pull.client for one in clients)
-    return replace(owed, gone_samples=0 if here else owed.gone_samples + 1)
+    if any(_brings(one, owed.pull) for one in scan.clients):
+        return replace(owed, gone_samples=0)
+    return replace(owed, gone_samples=owed.gone_samples + 1) if scan.complete else owed
+
+
+def _brings(client: Client, pull: AffectedPull) -> bool:
+    """The pull's own client, or somebody else who pulls the same."""
+    if client.key == pull.client:
+        return True
+    return (
+        client.verb == "pull" and client.connected is not False and _same_name(pull.image, client.image or "")
+    )
 
 
 def _younger(pipeline: Pipeline, culprit: ProcessKey) -> bool:

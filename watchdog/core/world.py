@@ -6,7 +6,8 @@ Law: state lives here, in the tracks and in the incidents, and nowhere else.
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, List, Optional, Type
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Type
 
 from watchdog.core.observation import (
     ActionFinished,
@@ -27,10 +28,11 @@ from watchdog.core.observation import (
 )
 from watchdog.core.policy import Policy
 
-_NEWS = ("scans", "process_events", "image_events", "finished", "started", "remembered")
+_NEWS = ("scans", "finished", "started", "remembered")
 STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU on every architecture of today
 STOPS_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
+IMAGE_EVENTS_KEPT = 256
 
 
 class World:
@@ -41,6 +43,7 @@ class World:
         self.policy = Policy()
         self.machine = MachineSeen("", 0, 0)
         self.ledger = LedgerSeen(usable=False, detail="not read yet")
+        self.ledger_was_read = False
         self.operator = OperatorSeen()
         self.runtimes: Dict[str, RuntimeSeen] = {}
         self.clients: Dict[str, ClientScan] = {}
@@ -49,10 +52,10 @@ class World:
         self.sensors: Dict[str, SensorState] = {}
         self.stops: Dict[int, ProcessEvent] = {}  # by pid: the newest stop signal that it got
         self.in_flight: Dict[str, ActionStarted] = {}
+        # With the wall time at which each was seen: an image may arrive while nobody looks yet.
+        self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
         # What this frame brought; emptied with the next one.
         self.scans: List[ExtractionScan] = []
-        self.process_events: List[ProcessEvent] = []
-        self.image_events: List[ImageEvent] = []
         self.finished: List[ActionFinished] = []
         self.started: List[ActionStarted] = []
         self.remembered: List[Dict[str, Any]] = []
@@ -104,7 +107,6 @@ class World:
             del self.manifests[next(iter(self.manifests))]
 
     def _on_process(self, seen: ProcessEvent) -> None:
-        self.process_events.append(seen)
         if seen.what == "exit":
             self.stops.pop(seen.pid, None)
         elif seen.what == "signal" and seen.signal in STOP_SIGNALS:
@@ -122,8 +124,12 @@ class World:
     def _on_policy(self, seen: PolicySeen) -> None:
         self.policy = Policy.from_json(seen.policy_json)
 
+    def _on_image(self, seen: ImageEvent) -> None:
+        self.image_events.append((self.wall_ns(), seen))
+
     def _on_ledger(self, seen: LedgerSeen) -> None:
         self.ledger = seen
+        self.ledger_was_read = True
 
     def _on_operator(self, seen: OperatorSeen) -> None:
         self.operator = seen
@@ -158,5 +164,5 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     IncidentRemembered: World._on_remembered,
     ExtractionScan: _collect("scans"),
     ProcessEvent: World._on_process,
-    ImageEvent: _collect("image_events"),
+    ImageEvent: World._on_image,
 }
