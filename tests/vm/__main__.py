@@ -20,7 +20,16 @@ from tests.vm.suite import SUITES
 from tests.vm.tally import Tally
 
 GUEST_DEADLINE_S = 3600.0
-NEEDED = ("mmdebstrap", "mke2fs", "qemu-system-x86_64", "dpkg-buildpackage", "dh", "dh_python3", "clang", "git")
+NEEDED = (
+    "mmdebstrap",
+    "mke2fs",
+    "qemu-system-x86_64",
+    "dpkg-buildpackage",
+    "dh",
+    "dh_python3",
+    "clang",
+    "git",
+)
 PACKAGES = "mmdebstrap e2fsprogs qemu-system-x86 dpkg-dev debhelper dh-python clang llvm libbpf-dev git"
 
 
