@@ -10,7 +10,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any, List
 
-from watchdog.cli.codes import ExitCode
+from watchdog.cli.act import EXIT
 from watchdog.cli.options import add_config, add_json, config_of
 from watchdog.core.observation import Outcome
 from watchdog.errors import Refused, WatchdogError
@@ -18,7 +18,7 @@ from watchdog.errors import Refused, WatchdogError
 if TYPE_CHECKING:
     from watchdog.act.run import Result
 
-NOTHING = "nothing of that kind is in force"
+NOTHING = "Nothing of that kind is in force."
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,10 +26,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("revert", help="undo what an action has changed")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("target", nargs="?", metavar="ACTION|REMEDY", help="one action, or all of a remedy")
-    target.add_argument("--all", action="store_const", dest="target", const="all", help="everything in force")
-    target.add_argument(
-        "--expired", action="store_const", dest="target", const="expired", help="what has outlived its time"
-    )
+    target.add_argument("--all", action="store_true", help="everything that is in force")
+    target.add_argument("--expired", action="store_true", help="what has outlived its time")
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -38,29 +36,30 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Undo, and print what became of it."""
     config = config_of(args)
-    from watchdog.act.revert import revert
+    from watchdog.act.revert import ALL, EXPIRED, revert
 
+    target = ALL if args.all else EXPIRED if args.expired else args.target
     try:
-        results = revert(config, args.target)
+        results = revert(config, target)
     except WatchdogError as error:
         if not args.json:
             raise
-        refused = isinstance(error, Refused)
-        print(
-            json.dumps(
-                {"outcome": (Outcome.REFUSED if refused else Outcome.FAILED).value, "detail": str(error)}
-            )
-        )
-        return ExitCode.REFUSED if refused else ExitCode.INTERNAL
-    outcome = _worst(results)
-    if args.json:
-        detail = "; ".join(one.detail for one in results) or NOTHING
-        told = [json.loads(one.to_json()) for one in results]
-        print(json.dumps({"outcome": outcome.value, "detail": detail, "results": told}))
-    else:
-        lines = [f"{one.action}: {one.outcome.value}: {one.detail}" for one in results]
-        print("\n".join(lines) or f"{NOTHING[0].upper()}{NOTHING[1:]}.")
-    return {Outcome.DONE: ExitCode.OK, Outcome.REFUSED: ExitCode.REFUSED}.get(outcome, ExitCode.INTERNAL)
+        outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.FAILED
+        print(json.dumps({"outcome": outcome.value, "detail": str(error)}))
+        return EXIT[outcome]
+    print(_as_json(results) if args.json else _as_text(results))
+    return EXIT[_worst(results)]
+
+
+def _as_json(results: List[Result]) -> str:
+    detail = "; ".join(one.detail for one in results) or NOTHING
+    told = [json.loads(one.to_json()) for one in results]
+    return json.dumps({"outcome": _worst(results).value, "detail": detail, "results": told})
+
+
+def _as_text(results: List[Result]) -> str:
+    lines = [f"{one.action}: {one.outcome.value}: {one.detail}" for one in results]
+    return "\n".join(lines) or NOTHING
 
 
 def _worst(results: List[Result]) -> Outcome:
