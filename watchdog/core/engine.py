@@ -38,6 +38,7 @@ from watchdog.core.extraction import Tracks
 from watchdog.core.history import History
 from watchdog.core.incident import Incident, State, incident_id
 from watchdog.core.observation import Frame
+from watchdog.core.pull import by_digest
 from watchdog.core.record import to_record
 from watchdog.core.streak import Streaks
 from watchdog.core.tick import Call, Decision, Tick
@@ -172,7 +173,7 @@ class Engine:
         )
 
     def _awaited(self) -> Tuple[Tuple[str, str], ...]:
-        """The images to look for: those that a verification still waits for."""
+        """The images that a verification waits for, as (runtime, REPOSITORY@DIGEST)."""
         waiting = (one for one in self.casebook.open() if one.state is State.VERIFYING)
-        names = [(one.runtime, pull.image) for one in waiting for pull in one.pulls + one.carried]
-        return tuple(dict.fromkeys(names))
+        names = [(one.runtime, by_digest(pull)) for one in waiting for pull in one.pulls + one.carried]
+        return tuple(dict.fromkeys((runtime, name) for runtime, name in names if name))

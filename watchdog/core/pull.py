@@ -111,3 +111,9 @@ def _unnamed(holders: Iterable[ManifestSeen]) -> Iterable[AffectedPull]:
         size = sum(layer.size_bytes for layer in manifest.layers)
         for repository in manifest.repositories:
             yield AffectedPull(f"{repository}@{manifest.digest}", manifest.digest, layer_bytes=size)
+
+
+def by_digest(pull: AffectedPull) -> str:
+    """REPOSITORY@DIGEST of the pull's image, or "" where the digest is not known."""
+    name = parse_reference(pull.image)
+    return f"{name.repository}@{pull.digest}" if name is not None and pull.digest else ""

@@ -80,7 +80,7 @@ class Tick:
     `incidents` are records (core/record.py) of the open and the lately ended
     ones, newest last.  `changed` are the ids of those that differ from the last
     tick.  `active`: something is going on, so look again soon.  `awaited` are
-    the images whose arrival would end an incident, as (runtime, image).
+    the images whose arrival would end an incident, as (runtime, REPOSITORY@DIGEST).
     """
 
     now_ns: int
