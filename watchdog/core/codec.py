@@ -53,9 +53,9 @@ def frame_from_json(line: str) -> observation.Frame:
     """The frame that a line of a recording holds; RecordingError when it holds none."""
     try:
         value = json.loads(line)
-        seen = tuple(_observation_from(one) for one in value["observations"])
-        return observation.Frame(int(value["now_ns"]), seen)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        seen = tuple(_observation_from(one) for one in _expect(list, value["observations"]))
+        return observation.Frame(_expect(int, value["now_ns"]), seen)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordingError(f"not a frame of a recording: {error}") from error
 
 

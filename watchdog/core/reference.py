@@ -2,7 +2,8 @@
 
 Source: distribution/reference of the Docker project: a first component without
 a dot, a colon or "localhost" is not a registry; a single component on Docker
-Hub lives under "library/"; no tag and no digest means "latest".
+Hub lives under "library/"; no tag and no digest means "latest".  What the CLI
+refuses was tried with docker 20.10.24 and 28.2.2.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 DEFAULT_REGISTRY = "docker.io"
+_NAME_MAX = 255
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"\w[\w.-]{0,127}")
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_DIGEST = re.compile("sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = re.compile("[0-9a-f]{64}")  # as a name it could be either, so it is refused
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,19 @@ class Reference:
 def parse_reference(text: str) -> Optional[Reference]:
     """The reference that a person wrote, or None where the daemon would refuse it too."""
     name, _, digest = text.partition("@")
-    if "@" in text and not _DIGEST.fullmatch(digest):
+    if _IMAGE_ID.fullmatch(text) or ("@" in text and not _DIGEST.fullmatch(digest)):
         return None
-    head, _, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    name = f"{head}/{last}" if head else last
-    registry, path = _split_registry(name)
-    if not _PATH.fullmatch(path) or (tag and not _TAG.fullmatch(tag)):
+    head, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    registry, path = _split_registry(head + slash + last)
+    if not _is_name(registry, path) or (colon and not _TAG.fullmatch(tag)):
         return None
     return Reference(registry, path, tag or (None if digest else "latest"), digest or None)
+
+
+def _is_name(registry: str, path: str) -> bool:
+    length = len(registry) + 1 + len(path)
+    return bool(length <= _NAME_MAX and _REGISTRY.fullmatch(registry) and _PATH.fullmatch(path))
 
 
 def _split_registry(name: str) -> Tuple[str, str]:
