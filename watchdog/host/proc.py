@@ -22,6 +22,7 @@ from watchdog.errors import ProcessGone, Unavailable
 from watchdog.host import inode
 
 PROC = "/proc"
+ENDED_STATES = ("Z", "X")  # a zombie waits for its parent to notice and does nothing any more
 
 # The numbers of read(2) and write(2), as /proc/PID/syscall shows them.
 _TRANSFER_CALLS = {
@@ -310,9 +311,10 @@ def identify(pid: int, root: str = PROC) -> ProcessKey:
 
 
 def is_alive(key: ProcessKey, root: str = PROC) -> bool:
-    """Whether this very process still exists; a zombie does."""
+    """Whether this very process is there and has not ended; a zombie has."""
     try:
-        return identify(key.pid, root) == key
+        with open_process(key, root) as process:
+            return process.seen.state not in ENDED_STATES
     except ProcessGone:
         return False
 
