@@ -168,7 +168,8 @@ class Incident:
     @property
     def image(self) -> Optional[str]:
         """The image that it holds up, where that is certain."""
-        return self.pulls[0].image if self.pulls and self.certain else None
+        known_as = self.carried or self.pulls  # the name that its user gave it
+        return known_as[0].image if known_as and self.certain else None
 
     @property
     def running(self) -> Tuple[ActionTaken, ...]:
