@@ -16,10 +16,7 @@ from typing import Match, Optional, Tuple
 SECOND_NS = 1_000_000_000
 _AHEAD_NS = 2 * 86_400 * SECOND_NS  # how far a log without years may run ahead before it is last year's
 
-ISO = (
-    r"\d{4}[-/]\d\d[-/]\d\d[T ]+\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
-    r"(?:\s?(?:Z|UTC)|\s?[+-]\d\d:?\d\d)?"
-)
+ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]+\d\d:\d\d:\d\d(?:[.,]\d{1,9})?" r"(?:\s?(?:Z|UTC)|\s?[+-]\d\d:?\d\d)?"
 _ISO = re.compile(
     r"(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]+(?P<clock>\d\d:\d\d:\d\d)"
     r"(?:[.,](?P<fraction>\d{1,9}))?\s?(?P<zone>Z|UTC|[+-]\d\d:?\d\d)?"

@@ -42,6 +42,11 @@ class Rule:
         return self.matching is None or self.matching.search(text) is not None
 
 
+def words(table: str) -> Tuple[str, ...]:
+    """The phrases of a table, which are separated by bars and line ends; for long lists."""
+    return tuple(word.strip() for row in table.strip().splitlines() for word in row.split("|"))
+
+
 def first_match(rules: Iterable[Rule], text: str) -> Optional[Rule]:
     """The first rule that matches: more special rules stand before more general ones."""
     for rule in rules:

@@ -1,0 +1,94 @@
+"""One log line of any product on the way of an image -> what it shows.
+
+    classify('level=info msg="Download failed, retrying (2/5): unexpected EOF"')
+    -> Symptom(kind=NET_RESET, detail="net.reset", attempt=2, attempts=5, ...)
+
+Law: pure; any text is allowed, none is an error.  A rule speaks of a symptom,
+never of one line.  When in doubt the answer is `none`: a look-alike that
+alarms costs more than a symptom that its neighbours show as well.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional, Tuple
+
+from watchdog.core.symptoms import RULES
+from watchdog.core.symptoms.access import Access, judge_access, judge_status, read_access
+from watchdog.core.symptoms.answers import kind_of_status, status_in
+from watchdog.core.symptoms.log_format import LogEntry, parse
+from watchdog.core.symptoms.log_time import SECOND_NS, LogClock
+from watchdog.core.symptoms.particulars import locked_for_ns, particulars
+from watchdog.core.symptoms.rule import Rule, first_match
+from watchdog.core.symptoms.sieve import is_worth_reading
+from watchdog.core.symptoms.vocabulary import Symptom, SymptomKind
+
+__all__ = ["LogClock", "Symptom", "SymptomKind", "classify", "parse"]
+
+HELD_LONG_NS = 60 * SECOND_NS  # a layer's lock is held for as long as the layer takes
+
+_NOTHING = Symptom(SymptomKind.NONE)
+_ANSWERS = (SymptomKind.AUTH, SymptomKind.NOT_FOUND, SymptomKind.SERVER_ERROR)
+_Judgement = Tuple[SymptomKind, str]
+
+
+def classify(line: str, clock: Optional[LogClock] = None) -> Symptom:
+    """The symptom of this line, with what the line carries besides.
+
+    `clock` fills in years and zones that the line's own time leaves out.
+    """
+    if not is_worth_reading(line):
+        return _NOTHING
+    return classify_sifted(line, clock)
+
+
+def classify_sifted(line: str, clock: Optional[LogClock] = None) -> Symptom:
+    """The same for a line that has been through the sieve already."""
+    entry = parse(line, clock)
+    kind, detail = _judge(entry)
+    if kind is SymptomKind.NONE and not detail:
+        return Symptom(kind, component=entry.component, level=entry.level, wall_ns=entry.wall_ns)
+    return Symptom(
+        kind,
+        detail,
+        component=entry.component,
+        level=entry.level,
+        wall_ns=entry.wall_ns,
+        **particulars(entry),  # type: ignore[arg-type]
+    )
+
+
+def _judge(entry: LogEntry) -> _Judgement:
+    text = entry.text.lower()
+    rule = first_match(RULES, text)
+    access = read_access(entry.text)
+    if access is not None:
+        kind, detail = judge_access(access, entry.text)
+        told = kind is SymptomKind.SERVER_ERROR and rule is not None and rule.kind not in _ANSWERS
+        return (rule.kind, rule.detail) if rule and told else (kind, detail)
+    if rule is None or rule.kind in _ANSWERS:
+        return _judge_answer(entry, text, rule)
+    if rule.detail == "rt.layer_locked" and (locked_for_ns(entry.text) or HELD_LONG_NS) < HELD_LONG_NS:
+        return SymptomKind.NONE, "rt.layer_locked"
+    return rule.kind, rule.detail
+
+
+def _judge_answer(entry: LogEntry, text: str, rule: Optional[Rule]) -> _Judgement:
+    """What a registry answered: what was asked decides what its status means."""
+    if "http.response.status" in entry.fields:
+        return _judge_response(entry.fields)
+    if rule is None or rule.detail == "reg.server_error":
+        status = status_in(text)
+        if status:
+            return kind_of_status(status), f"http.{status}"
+    if rule is None or entry.fields.get("http.request.method") == "HEAD":
+        return SymptomKind.NONE, ""
+    return rule.kind, rule.detail
+
+
+def _judge_response(fields: Mapping[str, str]) -> _Judgement:
+    """The registry's own line about a request: what was asked decides what its status means."""
+    status = fields["http.response.status"]
+    if not status.isdecimal() or int(status[:4]) < 400:
+        return SymptomKind.NONE, ""
+    method, target = fields.get("http.request.method", ""), fields.get("http.request.uri", "")
+    return judge_status(int(status[:4]), Access(method=method, target=target))
