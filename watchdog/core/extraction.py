@@ -171,7 +171,6 @@ def _feeds(worker: Optional[ProcessSample], untar: UntarSample) -> bool:
 class Rest:
     """For how many comparisons a blob file has stood at the same position."""
 
-    position_bytes: int
     at_ns: int
     samples: int = 0
 
@@ -182,7 +181,7 @@ class Tracks:
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self._by_key: Dict[ProcessKey, Stillness] = {}
-        self._blobs: Dict[str, Dict[str, Rest]] = {}
+        self._rests: Dict[str, Dict[BlobSample, Rest]] = {}
         self._storage: Dict[str, Tuple[PressureSample, int, int]] = {}
         self.pipelines: Dict[str, List[Pipeline]] = {}
         self.scans: Dict[str, ExtractionScan] = {}
@@ -196,9 +195,9 @@ class Tracks:
             self._by_key[sample.key] = self._compare(self._by_key.get(sample.key), sample, now_ns)
         self._compare_blobs(scan, now_ns)
         self._compare_storage(scan, now_ns)
-        rests = self._blobs[scan.runtime]
+        rests = self._rests[scan.runtime]
         self.pipelines[scan.runtime] = pipelines(
-            scan, lambda worker, blob: self._stops_with(rests[blob.name], worker)
+            scan, lambda worker, blob: self._stops_with(rests[blob], worker)
         )
         self._forget(now_ns)
 
@@ -253,18 +252,13 @@ class Tracks:
         return rest.samples >= self.still_samples(worker.key) - 1
 
     def _compare_blobs(self, scan: ExtractionScan, now_ns: int) -> None:
-        known = self._blobs.get(scan.runtime, {})
-        self._blobs[scan.runtime] = {
-            blob.name: self._compare_blob(known.get(blob.name), blob, now_ns) for blob in scan.blobs
-        }
+        known = self._rests.get(scan.runtime, {})
+        self._rests[scan.runtime] = {blob: self._rest(known.get(blob), now_ns) for blob in scan.blobs}
 
-    def _compare_blob(self, last: Optional[Rest], blob: BlobSample, now_ns: int) -> Rest:
-        rests = (
-            last is not None
-            and last.position_bytes == blob.position_bytes
-            and now_ns - last.at_ns <= GAP_TICKS * self.tick_ns
-        )
-        return Rest(blob.position_bytes, now_ns, last.samples + 1 if rests and last is not None else 0)
+    def _rest(self, last: Optional[Rest], now_ns: int) -> Rest:
+        if last is None or now_ns - last.at_ns > GAP_TICKS * self.tick_ns:
+            return Rest(now_ns)
+        return Rest(now_ns, last.samples + 1)
 
     def _compare_storage(self, scan: ExtractionScan, now_ns: int) -> None:
         if scan.pressure is None or scan.pressure.sectors is None:
