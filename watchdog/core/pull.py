@@ -68,10 +68,8 @@ def attribute(world: World, runtime: str, blob: Optional[BlobSample]) -> Attribu
     sharing = [pull for pull in joined if pull is not None]
     if sharing:
         return Attribution(tuple(sharing), certain=True)
-    if holders and not clients:
-        return Attribution(tuple(_unnamed(holders)), certain=len(holders) == 1)
-    pulls = tuple(_plain(one) for one in clients)
-    return Attribution(pulls, certain=len(pulls) == 1 and not holders)
+    pulls = (*(_plain(one) for one in clients), *_unnamed(holders))
+    return Attribution(pulls, certain=len(clients) + len(holders) == 1)
 
 
 def _manifests_with(world: World, runtime: str, size_bytes: int) -> List[ManifestSeen]:

@@ -63,10 +63,19 @@ def _after_kill(incident: Incident, tracks: Tracks) -> Optional[Judgement]:
     missing = [one for one in incident.owed if not one.satisfied]
     if incident.owed and not missing:
         names = ", ".join(dict.fromkeys(one.pull.image for one in incident.owed))
+        if not _covers(incident):
+            return Judgement(
+                Verdict.INCONCLUSIVE, f"the layer may have been of another pull than {names}", True
+            )
         return Judgement(Verdict.RECOVERED, f"progress seen after the kill: {names}", ended=True)
     if not incident.owed and incident.looks >= LOOKS_FOR_END:
         return Judgement(Verdict.INCONCLUSIVE, "it ended; no connected client waited for it", ended=True)
     return None
+
+
+def _covers(incident: Incident) -> bool:
+    """True when the pull whose layer it was is certainly among those that were owed."""
+    return incident.certain or all(one.connected for one in incident.pulls)
 
 
 def bytes_moved(incident: Incident, tracks: Tracks) -> int:
