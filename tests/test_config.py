@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,16 @@ def test_the_usual_ten_lines_need_nothing_else(load):
     }
 
 
+def test_the_file_that_is_shipped_is_all_defaults_with_and_without_its_comment_signs(load):
+    shipped = (Path(__file__).parents[1] / "packaging" / "config" / "config.yaml").read_text()
+    uncommented = re.sub(r"^#(?! \S)", "", shipped, flags=re.MULTILINE)
+    assert uncommented != shipped
+
+    for text in (shipped, uncommented):
+        loaded = load(text)
+        assert replace(loaded, path=None) == Config()
+
+
 def test_every_key_is_read(load):
     loaded = load(
         """\
@@ -130,6 +142,8 @@ MISTAKES = [
     ("mode: on\n", 'cannot be "on"; known: observe, enforce', "mode: 'observe'\n"),
     ("mode: observe\n\nmode: enforce\n", '3: "mode" is given twice', "mode: observe\n\n# mode: enforce\n"),
     ("mode:\n", "1: mode is empty", "mode: observe\n"),
+    ("remedies:\n#  resume: off\n", "1: remedies is empty", "remedies:\n  resume: off\n"),
+    ("runtimes:\n", "1: runtimes is empty", "runtimes:\n- {}\n"),
     ("- mode: observe\n", "1: the configuration must be a section", "mode: observe\n"),
     ("mode: [observe]\n", "1: mode is a list", "mode: observe\n"),
     ("runtimes: docker\n", "1: runtimes must be a list", "runtimes: [{kind: docker}]\n"),
@@ -186,7 +200,7 @@ MISTAKES = [
     ("mode: observe\n---\nmode: observe\n", "2: this is no YAML", "---\nmode: observe\n"),
     ("mode: \x07\n", "1: a character that YAML forbids", "mode: observe # \u2713\n"),
     ("", "1: the file is empty", "{}\n"),
-    ("# mode: observe\n", "1: the file is empty", "# a\nmode: observe\n"),
+    (" \n\n", "1: the file is empty", "# mode: observe\n"),
 ]
 
 

@@ -65,9 +65,12 @@ class Value:
         if not isinstance(self.node, yaml.ScalarNode):
             found = "a list" if isinstance(self.node, yaml.SequenceNode) else "a section"
             raise self.wrong(f"{self.name} is {found}, but must be {wanted}")
+        self._demand_content(wanted)
+        return str(self.node.value)
+
+    def _demand_content(self, wanted: str) -> None:
         if self.node.tag.endswith(":null"):
             raise self.wrong(f"{self.name} is empty: write {wanted}, or leave the key out")
-        return str(self.node.value)
 
     def text(self, wanted: str = "text") -> str:
         """A string; numbers and switches are not taken for one."""
@@ -121,6 +124,7 @@ class Value:
 
     def items(self) -> List[Value]:
         """The entries of a list that is not empty."""
+        self._demand_content("a list")
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.wrong(f'{self.name} must be a list: start each entry with "- "')
         if not self.node.value:
@@ -133,6 +137,7 @@ class Value:
 
     def section(self, known: Sequence[str]) -> Dict[str, Value]:
         """The keys of a mapping; an unknown or repeated one is an error."""
+        self._demand_content(f'keys below it, such as "{known[0]}: …"')
         if not isinstance(self.node, yaml.MappingNode):
             raise self.wrong(f'{self.name} must be a section with keys, such as "{known[0]}: …"')
         found: Dict[str, Value] = {}
@@ -153,8 +158,13 @@ DOCUMENT = "the configuration"
 
 
 def read_document(path: Path) -> Value:
-    """The root of the file; ConfigError when there is none to be had."""
+    """The root of the file; ConfigError when there is none to be had.
+
+    An empty file is an error, for that is what an interrupted write leaves.
+    """
     text = _read_text(path)
+    if not text.strip():
+        raise ConfigError(f'{path}:1: the file is empty: write at least "mode: observe", or remove the file')
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -171,7 +181,8 @@ def read_document(path: Path) -> Value:
     except RecursionError:
         raise ConfigError(f"{path}:1: nested too deeply to be a configuration") from None
     if node is None:
-        raise ConfigError(f'{path}:1: the file is empty: write at least "mode: observe", or remove the file')
+        # Only comments: somebody has read it and wants the defaults.
+        node = yaml.MappingNode("tag:yaml.org,2002:map", [])
     return Value(str(path), DOCUMENT, node)
 
 

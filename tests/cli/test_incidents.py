@@ -120,11 +120,17 @@ def test_without_permission_for_the_state_directory_the_rest_is_shown():
     assert "Permission denied" in done.stderr
 
 
+def _raise(error):
+    raise error
+
+
 def test_a_child_answers_raises_or_is_left_behind():
     assert in_child(5, "it", lambda: [1, {"a": None}]) == [1, {"a": None}]
     assert len(in_child(5, "it", lambda: "x" * 1_000_000)) == 1_000_000
     with pytest.raises(Unavailable, match="it: division by zero"):
         in_child(5, "it", lambda: 1 / 0)
+    with pytest.raises(PermissionError, match="it: "):
+        in_child(5, "it", lambda: _raise(PermissionError(13, "Permission denied")))
     with pytest.raises(Unavailable, match="without an answer"):
         in_child(5, "it", lambda: os._exit(0))
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import ROOT, Host
+from tests.cli.test_incidents import is_open_to_all
 from watchdog.act.gate import check_pause
 from watchdog.act.settings import ActSettings
 from watchdog.config import RuntimeConfig
@@ -78,3 +85,30 @@ def test_a_state_directory_that_cannot_be_made_is_one_line(host):
     assert done.status == 1
     assert str(host.state_dir) in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(not is_open_to_all(ROOT), reason="other users cannot read the checkout")
+def test_without_permission_it_is_8():
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        host = Host(Path(home))
+        command = [
+            sys.executable,
+            "-B",
+            "-m",
+            "watchdog",
+            "pause",
+            "2h",
+            "--reason",
+            "x",
+            "-c",
+            str(host.file),
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, user="nobody", capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert done.returncode == 8
+    assert str(host.state_dir) in done.stderr
+    assert len(done.stderr.splitlines()) == 1

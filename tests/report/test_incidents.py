@@ -14,6 +14,7 @@ from tests.report.ticks import ID, STOPPED, action, record
 from watchdog.core.incident import State
 from watchdog.core.observation import Outcome
 from watchdog.core.record import from_record
+from watchdog.report import incidents
 from watchdog.report.incidents import IncidentStore, merged, read_record, read_records
 from watchdog.report.writer import Writer
 
@@ -98,6 +99,35 @@ def test_an_unchanged_record_is_not_written_again_and_a_changed_one_is(store):
 
     store.keep(record(next="another sentence"))
     assert path.stat().st_mtime_ns > 1 or path.stat().st_ino != inode
+
+
+def test_evidence_that_changes_with_every_look_does_not_wear_out_the_disk(store, writer, monkeypatch):
+    path = store.state_path / f"{ID}.json"
+    store.keep(record())
+    wait_for(path.exists)
+    for n in range(20):
+        store.keep(record(next=f"resume again in {n} s"))
+    wait_for(lambda: writer.stuck_s() == 0)
+    assert read_record(path) == record()
+    assert read_record(store.run_path / f"{ID}.json")["next"] == "resume again in 19 s"
+
+    monkeypatch.setattr(incidents, "STATE_DIR_EVERY_S", 0.0)  # much later
+    store.keep(record(next="another"))
+    wait_for(lambda: read_record(path)["next"] == "another")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": State.ACTING}, {"actions": (action(None),)}, {"resolved_wall_ns": 5}, {"command": "/x"}],
+)
+def test_whatever_matters_reaches_the_disk_at_once(store, writer, change):
+    path = store.state_path / f"{ID}.json"
+    store.keep(record())
+    wait_for(path.exists)
+
+    store.keep(record(**change))
+
+    wait_for(lambda: read_record(path) == record(**change))
 
 
 def test_an_incident_that_goes_on_after_a_restart_keeps_the_time_at_which_it_began(store):

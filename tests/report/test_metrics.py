@@ -91,6 +91,15 @@ def test_a_decision_that_changes_to_and_fro_counts_each_time(metrics):
     assert value(metrics, "decisions_total", remedy="none", verdict="wait") == 1
 
 
+def test_undoing_a_change_of_an_incident_is_another_decision(metrics):
+    undo = Decision(ID, Call.WOULD_ACT, "its time is over", "substitute_decompressor", undo="a1")
+    for _ in range(5):
+        metrics.observe(replace(HUNG, decisions=(*HUNG.decisions, undo)), VITALS)
+
+    assert value(metrics, "decisions_total", remedy="resume", verdict="would_act") == 1
+    assert value(metrics, "decisions_total", remedy="substitute_decompressor", verdict="would_act") == 1
+
+
 def test_an_action_counts_when_its_outcome_is_known_and_only_once(metrics):
     metrics.observe(QUIET, VITALS)
     running = replace(HUNG, incidents=(record(state=State.ACTING, actions=(action(None),)),))

@@ -22,8 +22,9 @@ _PIECE_BYTES = 65536
 def in_child(deadline_s: float, what: str, call: Callable[[], Any]) -> Any:
     """What `call` returns, by way of JSON.
 
-    Raises Deadline when it does not return in time, and Unavailable with its
-    error when it raises one.  For a process with one thread only.
+    Raises Deadline when it does not return in time, PermissionError when it
+    raises that, and Unavailable with any other error of it.  For a process with
+    one thread only.
     """
     read, write = os.pipe()
     pid = os.fork()
@@ -39,6 +40,8 @@ def in_child(deadline_s: float, what: str, call: Callable[[], Any]) -> Any:
     if answer is None:
         raise Deadline(f"{what} did not answer within {deadline_s:g} s")
     os.waitpid(pid, 0)
+    if "denied" in answer:
+        raise PermissionError(f"{what}: {answer['denied']}")
     if "error" in answer:
         raise Unavailable(f"{what}: {answer['error']}")
     return answer["result"]
@@ -53,6 +56,8 @@ def _answer(write: int, call: Callable[[], Any]) -> None:
             os.dup2(null, descriptor)
         try:
             answer = json.dumps({"result": call()})
+        except PermissionError as error:
+            answer = json.dumps({"denied": str(error)})
         except Exception as error:
             answer = json.dumps({"error": str(error)})
         with os.fdopen(write, "wb") as pipe:

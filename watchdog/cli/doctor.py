@@ -76,7 +76,7 @@ def _examined(name: str, check: Any, patient: Any) -> Dict[str, str]:
     try:
         found: Dict[str, str] = in_child(_CHECK_WITHIN_S, "the check", call)
         return found
-    except WatchdogError as error:
+    except (WatchdogError, OSError) as error:
         return _finding(name, "unknown", str(error), "")
 
 
@@ -90,7 +90,7 @@ def _look(runtime: RuntimeConfig) -> Any:
 
     try:
         return in_child(_CHECK_WITHIN_S, runtime.name, lambda: look(runtime))
-    except WatchdogError:
+    except (WatchdogError, OSError):
         return None
 
 

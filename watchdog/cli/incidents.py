@@ -51,7 +51,7 @@ def all_incidents(config: Config) -> Tuple[List[Record], List[str]]:
     path = config.state_dir / "incidents"
     try:
         on_disk, more = in_child(_DISK_WITHIN_S, str(path), lambda: _readable(path))
-    except WatchdogError as error:
+    except (WatchdogError, OSError) as error:
         on_disk, more = [], [f"{error}; incidents that are only there are missing"]
     return merged(on_disk, in_memory), problems + more
 

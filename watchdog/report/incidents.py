@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
@@ -21,7 +22,10 @@ from watchdog.report.writer import Writer
 Record = Dict[str, Any]
 
 INCIDENTS_KEPT = 200
+# An incident's evidence changes with every look; the disk hears of that only so often.
+STATE_DIR_EVERY_S = 30.0
 RECORDINGS_KEPT = 20  # some 400 kB each
+_ESSENCE = ("cause", "state", "image", "culprit", "resolved_at", "actions", "verification", "acknowledged_at")
 _RECORD_MAX_BYTES = 1 << 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -89,6 +93,7 @@ class IncidentStore:
         self._incidents_kept = incidents_kept
         # As text, because 200 records as dicts would be 2 MB.
         self._texts: Dict[str, str] = {}
+        self._on_disk: Dict[str, Tuple[str, float]] = {}
         self.problem = ""
 
     def adopt(self, records: Iterable[Record]) -> None:
@@ -109,9 +114,22 @@ class IncidentStore:
             return
         self._texts[name] = text
         self._write_run(f"{name}.json", text.encode())
-        self._writer.submit(lambda: self._write_state(f"{name}.json", text.encode()), key=f"incident {name}")
+        if self._is_due(record):
+            self._writer.submit(
+                lambda: self._write_state(f"{name}.json", text.encode()), key=f"incident {name}"
+            )
         if known is None:
             self._prune()
+
+    def _is_due(self, record: Record) -> bool:
+        """True when the state directory's copy lacks something, or is old."""
+        name, now = record["id"], time.monotonic()
+        essence = json.dumps([record.get(key) for key in _ESSENCE], default=str)
+        known, written = self._on_disk.get(name, ("", 0.0))
+        if essence == known and now - written < STATE_DIR_EVERY_S:
+            return False
+        self._on_disk[name] = essence, now
+        return True
 
     def keep_recording(self, name: str, content: bytes) -> None:
         """Write an incident's recording; called on the writer's thread."""
@@ -135,6 +153,7 @@ class IncidentStore:
         while len(self._texts) > self._incidents_kept:
             oldest = next(iter(self._texts))
             del self._texts[oldest]
+            self._on_disk.pop(oldest, None)
             (self.run_path / f"{oldest}.json").unlink(missing_ok=True)
             self._writer.submit(self._prune_state, key="prune")
 

@@ -90,8 +90,8 @@ class Log:
         return True
 
     def _decision(self, one: Decision) -> bool:
-        topic = f"decision {one.incident} {one.remedy} {one.undo}"
-        if not self._is_new(topic, _shape(f"{one.call.value} {one.reason}")):
+        topic = f"decision {one.incident} {one.undo}"
+        if not self._is_new(topic, _shape(f"{one.call.value} {one.remedy} {one.reason}")):
             return False
         self.say(
             f"decision: {one.call.value.replace('_', ' ')}",
@@ -233,9 +233,9 @@ def _console(stream: TextIO) -> List[Any]:
     structlog = _import_structlog()
     colours = stream.isatty() and "NO_COLOR" not in os.environ
     try:
-        renderer = structlog.dev.ConsoleRenderer(colors=colours, pad_event=24)
+        renderer = structlog.dev.ConsoleRenderer(colors=colours)
     except SystemError:  # 20.1 insists on colorama
-        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event=24)
+        renderer = structlog.dev.ConsoleRenderer(colors=False)
     clock = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     return [structlog.stdlib.add_log_level, clock, renderer]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Set, Tuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -25,7 +25,7 @@ from watchdog.core.causes.finding import Cause
 from watchdog.core.incident import OPEN, State, Verdict
 from watchdog.core.observation import Outcome
 from watchdog.core.policy import SECOND_NS, Mode, Policy, Remedy
-from watchdog.core.tick import Call, Decision, Tick
+from watchdog.core.tick import Call, Tick
 from watchdog.report.vitals import Vitals
 
 PREFIX = "pull_watchdog_"
@@ -47,7 +47,7 @@ class Metrics:
             {(remedy.value, call.value): 0 for remedy in Remedy for call in (Call.ACT, Call.WOULD_ACT)}
         )
         self._verifications: Counter[_Labels] = Counter({(one.value,): 0 for one in Verdict})
-        self._decided: Dict[str, Decision] = {}
+        self._decided: Dict[Tuple[str, Optional[str]], _Labels] = {}
         self._counted_actions: Set[str] = set()
         self._ticks = 0
         self._tick_ns_sum = 0
@@ -85,11 +85,13 @@ class Metrics:
 
     def _count_decisions(self, tick: Tick) -> None:
         """A decision counts when it is new for its incident, not at every tick at which it stands."""
-        for one in tick.decisions:
-            known = self._decided.get(one.incident)
-            if known is None or (known.call, known.remedy) != (one.call, one.remedy):
-                self._decisions[(one.remedy or "none", one.call.value)] += 1
-        self._decided = {one.incident: one for one in tick.decisions}
+        decided: Dict[Tuple[str, Optional[str]], _Labels] = {
+            (one.incident, one.undo): (one.remedy or "none", one.call.value) for one in tick.decisions
+        }
+        for topic, decision in decided.items():
+            if self._decided.get(topic) != decision:
+                self._decisions[decision] += 1
+        self._decided = decided
 
     def _count_actions(self, tick: Tick) -> None:
         """An action counts once, when its outcome is known; those of an earlier agent do not."""
