@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,16 @@ class Agent:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
-        """Start it and wait for its first state file.  Raises RuntimeError with its log."""
+    def start(self, under: Sequence[str] = (), **variables: str) -> None:
+        """Start it and wait for its first state file.  Raises RuntimeError with its log.
+
+        `under`: a program that runs it, such as strace; `variables` are added to
+        its environment.
+        """
         state = self.run_dir / "state.json"
         state.unlink(missing_ok=True)
-        environment = {"PATH": SYSTEM_PATH, "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [PYTHON, "-m", "watchdog", "run", "-c", str(self.config)]
+        environment = {"PATH": SYSTEM_PATH, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+        command = [*under, PYTHON, "-m", "watchdog", "run", "-c", str(self.config)]
         self._process = self._cell.spawn(command, "agent", self.log, environment, cwd=PROJECT)
         wait_until(lambda: state.exists() or not self.running, "the agent writes its state", 30.0)
         if not self.running:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.lab.cases import giving_up, hands_off, hung_decompressor, no_incident, other_stages, shared_layers
+from tests.lab.cases import (
+    giving_up,
+    hands_off,
+    hung_decompressor,
+    no_incident,
+    observing,
+    other_stages,
+    shared_layers,
+)
 
 CASES = [
     *hung_decompressor.CASES,
@@ -11,4 +19,5 @@ CASES = [
     *giving_up.CASES,
     *hands_off.CASES,
     *no_incident.CASES,
+    *observing.CASES,
 ]
