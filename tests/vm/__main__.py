@@ -30,7 +30,7 @@ NEEDED = (
     "clang",
     "git",
 )
-PACKAGES = "mmdebstrap e2fsprogs qemu-system-x86 dpkg-dev debhelper dh-python clang llvm libbpf-dev git"
+PACKAGES = "mmdebstrap e2fsprogs qemu-system-x86 dpkg-dev debhelper dh-python clang llvm libbpf-dev"
 
 
 def main(arguments: Sequence[str]) -> int:

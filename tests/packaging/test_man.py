@@ -1,0 +1,40 @@
+"""The manual page is complete: what the program knows stands in it."""
+
+from __future__ import annotations
+
+import re
+
+from tests.packaging.conftest import PACKAGING, needs, run
+from watchdog import config
+from watchdog.cli import build_parser
+from watchdog.cli.codes import ExitCode
+from watchdog.core.policy import Remedy
+
+PAGE = PACKAGING / "man/pull-watchdog.8"
+TEXT = PAGE.read_text()
+
+
+def test_it_is_well_formed() -> None:
+    needs("mandoc")
+    said = run("mandoc", "-T", "lint", "-W", "warning", str(PAGE))
+    assert said.strip() == ""
+
+
+def test_every_command_is_told() -> None:
+    commands = re.search(r"\{(.+?)\}", build_parser().format_usage() + build_parser().format_help())
+    names = (
+        commands[1].split(",") if commands else re.findall(r"^    (\w+)", build_parser().format_help(), re.M)
+    )
+    assert len(names) >= 9
+    assert [name for name in names if not re.search(rf"^\.It Cm {name}$", TEXT, re.MULTILINE)] == []
+
+
+def test_every_remedy_and_every_key_is_told() -> None:
+    words = set(re.findall(r"[a-z_]+", TEXT))
+    assert {remedy.value for remedy in Remedy} <= words
+    assert set(config._KEYS) | set(config._RUNTIME_KEYS) <= words
+
+
+def test_every_exit_code_is_told() -> None:
+    section = TEXT.partition(".Sh EXIT STATUS")[2].partition(".Sh")[0]
+    assert [int(code) for code in re.findall(r"^\.It (\d+)$", section, re.MULTILINE)] == sorted(ExitCode)

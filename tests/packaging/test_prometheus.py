@@ -1,0 +1,129 @@
+"""The alerts and the dashboard: right by promtool, about metrics that exist, each alert needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, Iterator, Set
+
+import pytest
+import yaml
+
+from tests.packaging.conftest import PACKAGING, needs, run
+from watchdog.core.observation import SensorState
+from watchdog.core.policy import Policy
+from watchdog.core.tick import Tick
+from watchdog.report.metrics import Metrics
+from watchdog.report.vitals import Vitals
+
+RULES = PACKAGING / "prometheus/alerts.yml"
+CASES = PACKAGING / "prometheus/alerts_test.yml"
+DASHBOARD = PACKAGING / "grafana/dashboard.json"
+METRIC = re.compile(r"\bpull_watchdog_[a-z_]+\b")
+
+
+def _rules() -> Dict[str, Any]:
+    content: Dict[str, Any] = yaml.safe_load(RULES.read_text())
+    return content
+
+
+ALERTS = [rule["alert"] for group in _rules()["groups"] for rule in group["rules"] if "alert" in rule]
+
+
+def test_promtool_accepts_rules_and_cases() -> None:
+    needs("promtool")
+    assert "SUCCESS" in run("promtool", "check", "rules", str(RULES))
+    run("promtool", "test", "rules", str(CASES))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_cases_notice_a_missing_alert(alert: str, tmp_path: Path) -> None:
+    rules = _rules()
+    for group in rules["groups"]:
+        group["rules"] = [rule for rule in group["rules"] if rule.get("alert") != alert]
+    assert not _cases_pass(rules, tmp_path)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_cases_notice_an_alert_that_always_fires(alert: str, tmp_path: Path) -> None:
+    if alert == "PullWatchdogNowhere":
+        pytest.skip("it is about all series, so that its quiet case is another test's")
+    rules = _rules()
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if rule.get("alert") == alert):
+        # The same series, whatever their value.
+        rule["expr"] = re.sub(r"(==|>=|>|<) *[\d.]+", ">= 0", rule["expr"])
+        rule["for"] = "0s"
+    assert not _cases_pass(rules, tmp_path)
+
+
+@pytest.mark.parametrize("clause", [" and cause:pull_watchdog_nodes_hung:count >= 3", "ratio > 0.1 and"])
+def test_cases_notice_a_missing_limit_of_many(clause: str, tmp_path: Path) -> None:
+    """Both the share and the number make "many": a pool of two, and a pool of forty, are told apart by them."""
+    text = RULES.read_text()
+    assert text.count(clause) >= 1
+    shorter = clause.replace("ratio > 0.1 and", "ratio >= 0 and") if "ratio" in clause else ""
+    assert not _cases_pass(yaml.safe_load(text.replace(clause, shorter)), tmp_path)
+
+
+def test_each_alert_says_where_to_look() -> None:
+    for rule in (rule for group in _rules()["groups"] for rule in group["rules"] if "alert" in rule):
+        assert rule["labels"]["severity"] in ("info", "warning", "critical")
+        assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
+    known = _exposed()
+    recorded = {rule["record"] for group in _rules()["groups"] for rule in group["rules"] if "record" in rule}
+    asked = set(METRIC.findall(" ".join(_expressions())))
+    assert asked - known == {name.split(":")[1] for name in recorded} & asked
+    assert len(asked) > 10
+
+
+def test_the_dashboards_panels_have_names_and_do_not_overlap() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    taken: Set[Any] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert panel["title"] and not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def _expressions() -> Iterator[str]:
+    for group in _rules()["groups"]:
+        yield from (rule["expr"] for rule in group["rules"])
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+def _exposed() -> Set[str]:
+    """The names of all series that an agent serves."""
+    metrics = Metrics(Policy())
+    metrics.observe(Tick(now_ns=1, sentence="", sensors=(SensorState("log", True, ""),)), Vitals())
+    lines = metrics.exposition().decode().splitlines()
+    return {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")} | {
+        line.split()[2] for line in lines if line.startswith("# TYPE")
+    }
+
+
+def _cases_pass(rules: Dict[str, Any], work: Path) -> bool:
+    needs("promtool")
+    (work / "alerts.yml").write_text(yaml.safe_dump(rules))
+    (work / "alerts_test.yml").write_text(CASES.read_text())
+    done = subprocess.run(
+        ["promtool", "test", "rules", "alerts_test.yml"],
+        cwd=work,
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode in (0, 1)
+    assert b"parse error" not in done.stdout + done.stderr
+    return done.returncode == 0
