@@ -10,12 +10,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
+from watchdog.cli import paragraphs
 from watchdog.cli.child import in_child
 from watchdog.cli.codes import ExitCode
 from watchdog.cli.options import add_config, add_json, config_of
-from watchdog.cli.text import clean, clock, moment, style_for, wrapped
+from watchdog.cli.text import clean, clock, style_for
 from watchdog.config import Config
 from watchdog.errors import WatchdogError
 from watchdog.report.incidents import Record, merged, read_records
@@ -71,23 +72,10 @@ def _readable(path: Path) -> Any:
     return [records, problems]
 
 
-def _lines(record: Dict[str, Any]) -> List[str]:
-    style = style_for(sys.stdout)
-    opened = moment(record["opened_at"])
-    day = "" if opened is None else f"{record['opened_at'][:10]} "
+def _lines(record: Record) -> List[str]:
+    day = f"{record['opened_at'][:10]} " if record["opened_at"] else ""
     head = f"{day}{clock(record['opened_at'])}  {record['id']}  {record['cause']}"
-    lines = [style(clean(head), "bold") + f"  {record['state'].replace('_', ' ')}"]
-    culprit = record["culprit"]
-    lines += wrapped("image", record["image"] or ", ".join(record.get("images", ())) or "not known")
-    lines += wrapped(
-        "culprit", f"{culprit['comm']}, pid {culprit['pid']}, {culprit['exe'] or 'file unknown'}"
-    )
-    for n, one in enumerate(record["actions"]):
-        detail = f": {one['detail']}" if one["detail"] else ""
-        text = f"{clock(one['started_at'])} {one['name']} {one['outcome'] or 'under way'}{detail}"
-        lines += wrapped("done" if n == 0 else "", text)
-    if record["verification"]:
-        lines += wrapped("checked", record["verification"].replace("_", " "))
-    if record["next"]:
-        lines += wrapped("next", record["next"])
-    return lines
+    state = str(record["state"]).replace("_", " ")
+    lines = [style_for(sys.stdout)(clean(head), "bold") + f"  {state}"]
+    lines += paragraphs.image(record) + paragraphs.culprit(record) + paragraphs.actions(record)
+    return lines + paragraphs.verification(record) + paragraphs.following(record)
