@@ -30,6 +30,7 @@ UNTAR_BEHIND_MAX_BYTES = 512 * 1024
 UNTAR_EXTRA_READ_BYTES = 64 * 1024
 
 GAP_TICKS = 3
+CPU_SAMPLES = 6  # over how many samples the use of CPU is taken
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,29 @@ class Stillness:
 
     `samples` counts the comparisons that found no movement; `since_ns` is the
     first sample of the still stretch.  `moved` says that the counters of this
-    process have moved since it was first sampled.
+    process have moved since it was first sampled.  `earlier` are the last samples
+    of the still stretch before this one, as (time, CPU ticks), oldest first.
     """
 
     sample: ProcessSample
     at_ns: int
     since_ns: int
-    first: ProcessSample
     samples: int = 0
     moved: bool = False
+    earlier: Tuple[Tuple[int, Optional[int]], ...] = ()
 
     def cpu_share(self, ticks_per_second: int = 100) -> float:
-        """CPU used in the still stretch, in cores.
+        """CPU used at the end of the still stretch, in cores; 0 where it was not seen.
 
         `ticks_per_second` is USER_HZ, 100 on every architecture of Linux.
         """
-        if self.sample.cpu_ticks is None or self.first.cpu_ticks is None or self.at_ns <= self.since_ns:
+        if not self.earlier:
             return 0.0
-        used = (self.sample.cpu_ticks - self.first.cpu_ticks) / ticks_per_second
-        return used / ((self.at_ns - self.since_ns) / 1e9)
+        from_ns, from_ticks = self.earlier[0]
+        if self.sample.cpu_ticks is None or from_ticks is None or self.at_ns <= from_ns:
+            return 0.0
+        used = (self.sample.cpu_ticks - from_ticks) / ticks_per_second
+        return used / ((self.at_ns - from_ns) / 1e9)
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,7 @@ class Tracks:
         return scan is not None and scan.complete and not self.alive(runtime, key)
 
     def _compare(self, last: Optional[Stillness], sample: ProcessSample, now_ns: int) -> Stillness:
-        fresh = Stillness(sample, now_ns, now_ns, sample)
+        fresh = Stillness(sample, now_ns, now_ns)
         if last is None:
             return fresh
         if now_ns - last.at_ns > GAP_TICKS * self.tick_ns:
@@ -242,7 +247,8 @@ class Tracks:
             return replace(fresh, moved=last.moved)
         if counters != before:
             return replace(fresh, moved=True)
-        return replace(last, sample=sample, at_ns=now_ns, samples=last.samples + 1)
+        earlier = (*last.earlier, (last.at_ns, last.sample.cpu_ticks))[-CPU_SAMPLES:]
+        return replace(last, sample=sample, at_ns=now_ns, samples=last.samples + 1, earlier=earlier)
 
     def _stops_with(self, rest: Rest, worker: ProcessSample) -> bool:
         """A blob that goes on being read while the worker stands still feeds another one.
