@@ -18,7 +18,8 @@ done
 file 755 packaging/pull-watchdog /usr/bin/pull-watchdog
 
 # The probes: compiled for libbpf, and as sources for bcc.
-sh probes/build.sh "$dest/usr/lib/pull-watchdog/probes"
+# (Its lines are told relative to the tree, so that every build gives the same bytes.)
+CLANG="${CLANG:-clang} -ffile-prefix-map=$top=." sh probes/build.sh "$dest/usr/lib/pull-watchdog/probes"
 for path in probes/*.c probes/*.h; do
 	file 644 "$path" "/usr/lib/pull-watchdog/$path"
 done

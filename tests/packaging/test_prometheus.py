@@ -60,7 +60,7 @@ def test_cases_notice_an_alert_that_always_fires(alert: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("clause", [" and cause:pull_watchdog_nodes_hung:count >= 3", "ratio > 0.1 and"])
 def test_cases_notice_a_missing_limit_of_many(clause: str, tmp_path: Path) -> None:
-    """Both the share and the number make "many": a pool of two, and a pool of forty, are told apart by them."""
+    """Both the share and the number make "many": pools of two and of forty need them."""
     text = RULES.read_text()
     assert text.count(clause) >= 1
     shorter = clause.replace("ratio > 0.1 and", "ratio >= 0 and") if "ratio" in clause else ""
@@ -117,13 +117,8 @@ def _cases_pass(rules: Dict[str, Any], work: Path) -> bool:
     needs("promtool")
     (work / "alerts.yml").write_text(yaml.safe_dump(rules))
     (work / "alerts_test.yml").write_text(CASES.read_text())
-    done = subprocess.run(
-        ["promtool", "test", "rules", "alerts_test.yml"],
-        cwd=work,
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
+    command = ["promtool", "test", "rules", "alerts_test.yml"]
+    done = subprocess.run(command, cwd=work, check=False, capture_output=True, timeout=60)
     assert done.returncode in (0, 1)
     assert b"parse error" not in done.stdout + done.stderr
     return done.returncode == 0

@@ -75,9 +75,8 @@ def test_docker_reads_the_file_that_disable_pigz_writes() -> None:
 
 
 def test_nobody_but_root_can_write_that_file() -> None:
-    lines = [
-        line for line in (PACKAGING / "systemd/tmpfiles.conf").read_text().splitlines() if line[0] != "#"
-    ]
+    text = (PACKAGING / "systemd/tmpfiles.conf").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     env_file = Config().runtimes[0].env_file
     assert env_file is not None
     assert lines == [f"d {env_file.parent} 0700 root root -"]
