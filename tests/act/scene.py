@@ -32,7 +32,6 @@ from watchdog.host.sampling import sample_stage
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"
-SIGNALS_SENT = "trace=kill,tkill,tgkill,pidfd_send_signal"
 
 
 @dataclass
@@ -157,14 +156,12 @@ class Scene:
             words, cwd=PROJECT, env=dict(environment), capture_output=True, timeout=120, check=False
         )
 
-    def act_traced(self, remedy: str, incident: str, crash: str = "") -> List[str]:
-        """Act under strace; a line for each signal sent by pidfd: an independent count of effects."""
+    def act_traced(self, calls: str, remedy: str, incident: str, crash: str = "") -> List[str]:
+        """Act under strace; a line for each of these system calls that succeeded: an independent witness."""
         log = self.lab.root / f"strace-{time.monotonic_ns()}"
-        before = ["strace", "-f", "-qq", "-o", str(log), "-e", SIGNALS_SENT]
+        before = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={calls}"]
         self.run("act", remedy, "--incident", incident, "--json", crash=crash, before=before)
-        return [
-            line for line in log.read_text().splitlines() if "pidfd_send_signal" in line and "= 0" in line
-        ]
+        return [line for line in log.read_text().splitlines() if line.endswith("= 0")]
 
     def changes(self) -> Dict[str, str]:
         """All files outside of the daemon's data that an action could have changed, with their content."""

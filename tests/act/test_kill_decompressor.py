@@ -46,10 +46,11 @@ class TestItEnds:
 
     def test_a_pull_that_waits_for_the_layer_goes_on(self, scene: Scene) -> None:
         pid = scene.hang(Fault.PAUSE)
+        incident = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid)
         scene.clients[-1].give_up()
         scene.clients.append(scene.lab.pull(images.SMALL))
 
-        result = scene.act("kill_decompressor", scene.record(Cause.DECOMPRESSOR_BLOCKED, pid))
+        result = scene.act("kill_decompressor", incident)
 
         assert result["outcome"] == "done"
         assert scene.pull_is_done()

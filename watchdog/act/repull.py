@@ -17,8 +17,8 @@ from enum import Enum
 from typing import Dict, List, Optional, Tuple
 
 from watchdog.act import images, runtime
-from watchdog.act.downloads import downloads_of
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR, Killing, LocalTag
+from watchdog.act.progress import downloads_of
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.settings import ActSettings
 from watchdog.core.observation import LedgerEntry, Outcome

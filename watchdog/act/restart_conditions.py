@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from watchdog.act import last_answer, package_manager, sessions, systemctl
-from watchdog.act.downloads import downloads_of
 from watchdog.act.identity import Subject, check_not_held
 from watchdog.act.last_answer import LastAnswer
+from watchdog.act.progress import downloads_of, extractions_of
 from watchdog.act.settings import ActSettings
 from watchdog.errors import ProcessGone, Refused, Unavailable, WatchdogError
 from watchdog.host import birth, command, proc
@@ -47,7 +47,7 @@ def check(settings: ActSettings, daemon: Subject) -> LastAnswer:
         lambda: _unit(settings),
         _packages,
         _rivals,
-        lambda: _moving_pulls(daemon),
+        lambda: _moving(daemon),
         lambda: configuration_faults(daemon),
     )
     reasons = [reason for rule in rules for reason in _asked(rule)]
@@ -144,13 +144,16 @@ def _rivals() -> List[str]:
     return found
 
 
-def _moving_pulls(daemon: Subject) -> List[str]:
-    """A pull that still moves would be cut off."""
-    before = downloads_of(daemon.process)
+def _moving(daemon: Subject) -> List[str]:
+    """A pull, a load or a build that still moves would be cut off."""
+    before = _progress(daemon)
     time.sleep(_MOVES_WITHIN_S)
-    after = downloads_of(daemon.process)
-    moved = [name for name, download in after.items() if before.get(name) != download]
-    return [f"a pull is under way that moves ({', '.join(moved)})"] if moved else []
+    moved = [name for name, place in _progress(daemon).items() if before.get(name) != place]
+    return [f"something is under way that moves: {', '.join(moved)}"] if moved else []
+
+
+def _progress(daemon: Subject) -> Dict[str, Tuple[int, int]]:
+    return {**downloads_of(daemon.process), **extractions_of(daemon.process)}
 
 
 def configuration_faults(daemon: Subject) -> List[str]:
