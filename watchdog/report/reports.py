@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from watchdog.config import Config
 from watchdog.core.observation import Frame
 from watchdog.core.tick import Tick
+from watchdog.report.cursors import Cursors
 from watchdog.report.evidence import Evidence
 from watchdog.report.incidents import IncidentStore
 from watchdog.report.log import open_log
@@ -38,6 +39,7 @@ class Reports:
             self._server = MetricsServer(config.metrics, self.metrics.exposition)
         self._recording = Recording(record, self._writer) if record else None
         self.store = IncidentStore(config.run_dir, config.state_dir, self._writer)
+        self.cursors = Cursors(config.state_dir, self._writer)
         self._evidence = Evidence(config.recording_frames, self.store, self._writer)
         self._state = StateFile(config)
         self._service = ServiceManager()

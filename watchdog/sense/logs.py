@@ -6,6 +6,7 @@ line alone confirms nothing as well.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import List, Optional, Union
 
@@ -17,6 +18,12 @@ from watchdog.host.logfile import LogFile
 from watchdog.sense.health import Health
 
 JOURNAL = "journal"
+
+# What can be of use about a pull: trouble of any kind, and who asked for what.  A busy
+# daemon in debug mode writes hundreds of other lines a second.
+_OF_USE = re.compile(
+    r"level=(?:warn|error|fatal|panic)|images/create|[Rr]etrying|next endpoint|[Nn]ot continuing"
+)
 
 
 class LogSensor:
@@ -42,7 +49,10 @@ class LogSensor:
         except WatchdogError as error:
             return self._health.down(str(error))
         self._cursor = self._follower.cursor()
-        return [*self._health.up(self._loss()), *(LogLine(self._runtime, redact(line)) for line in lines)]
+        return [
+            *self._health.up(self._loss()),
+            *(LogLine(self._runtime, redact(line)) for line in lines if _OF_USE.search(line)),
+        ]
 
     def cursor(self) -> str:
         """Where to go on after a restart, for whoever stores it."""

@@ -1,0 +1,231 @@
+"""The agent: look, judge, tell, act; once a tick, until it is told to stop.
+
+The only module that knows every stage.  Law: nothing here waits for anything
+but the clock: sensors, the disk and remedies have threads or processes of
+their own, and what they bring is taken when it is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import selectors
+import signal
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from watchdog.act.executor import Executor
+from watchdog.act.ledger import Ledger
+from watchdog.config import Config
+from watchdog.core.engine import Engine
+from watchdog.core.observation import (
+    Frame,
+    IncidentRemembered,
+    LedgerSeen,
+    MachineSeen,
+    Observation,
+    PolicySeen,
+)
+from watchdog.core.tick import Call, Tick
+from watchdog.errors import Unavailable, WatchdogError
+from watchdog.host.deadline import within
+from watchdog.report.incidents import merged, read_records
+from watchdog.report.reports import Reports
+from watchdog.report.vitals import Vitals
+from watchdog.sense.pacing import Inbox, PacedSensor
+from watchdog.sense.senses import Senses
+
+LEDGER_PERIOD_NS = 500_000_000
+SENSE_WITHIN_S = 0.4  # how long a tick waits for the samples that it asked for
+DISK_WITHIN_S = 2.0
+SPACING_S = 0.2  # between two ticks, whatever happens
+
+
+def main(config: Config, record: Optional[Path] = None) -> int:
+    """Run until SIGTERM or SIGINT; the exit status."""
+    require_sight()
+    lock = _only_agent(config.run_dir)
+    try:
+        agent = Agent(config, record)
+        try:
+            agent.run()
+        finally:
+            agent.close()
+        return 0
+    finally:
+        os.close(lock)
+
+
+def require_sight() -> None:
+    """Raises Unavailable where the runtime's processes cannot be looked into at all."""
+    if os.geteuid() != 0:
+        raise Unavailable("pull-watchdog run must be root: the runtime's processes cannot be seen otherwise")
+
+
+class Agent:
+    """One run of the agent; close it once."""
+
+    def __init__(self, config: Config, record: Optional[Path] = None) -> None:
+        self._config = config
+        self._engine = Engine()
+        self._inbox = Inbox()
+        self._reports = Reports(config, record)
+        self._senses = Senses(config, self._inbox, self._reports.cursors.load)
+        self._executor = Executor(config)
+        self._ledger = Ledger(config.state_dir)
+        self._ledger_seen: Optional[LedgerSeen] = None
+        self._ledger_sensor = PacedSensor("ledger", self._look_at_ledger, self._inbox, LEDGER_PERIOD_NS)
+        self._selector = selectors.DefaultSelector()
+        self._stop_signals = _stop_signals()
+        self._selector.register(self._stop_signals, selectors.EVENT_READ)
+        self._last_tick_ns = 0
+
+    def run(self) -> None:
+        """Tick until a stop signal comes."""
+        self._inbox.put(self._beginning())
+        tick = self._tick()
+        self._reports.ready()
+        while not self._wait(tick):
+            tick = self._tick()
+
+    def close(self) -> None:
+        """End in good order.  A remedy that is under way goes on by itself."""
+        self._reports.cursors.keep(self._senses.cursors(), at_once=True)
+        self._senses.close()
+        self._ledger_sensor.close()
+        self._executor.close()
+        self._reports.close()
+        self._selector.close()
+
+    # --- one tick ---------------------------------------------------------------
+
+    def _tick(self) -> Tick:
+        began_ns = time.monotonic_ns()
+        self._ledger_sensor.ask(began_ns)
+        self._senses.look(began_ns, SENSE_WITHIN_S)
+        self._ledger_sensor.wait(0.05)
+        frame = Frame(
+            time.monotonic_ns(),
+            (_machine(), *self._executor.observe(), *self._inbox.take()),
+        )
+        tick = self._engine.step(frame)
+        self._senses.attend(tick)
+        self._reports.observe(frame, tick, self._vitals())
+        self._reports.cursors.keep(self._senses.cursors())
+        self._act(tick)
+        self._last_tick_ns = time.monotonic_ns() - began_ns
+        return tick
+
+    def _act(self, tick: Tick) -> None:
+        """Start what was decided.  The records that a remedy reads have just been written."""
+        for decision in tick.decisions:
+            if decision.call is not Call.ACT or decision.remedy is None:
+                continue
+            if decision.undo is not None:
+                self._executor.undo(decision.undo, decision.remedy, decision.incident)
+            else:
+                self._executor.start(decision.remedy, decision.incident)
+
+    def _vitals(self) -> Vitals:
+        engine = self._senses.engine
+        return Vitals(
+            engine=engine.engine.name,
+            engine_attempts=tuple((one.name, one.reason) for one in engine.attempts),
+            kernel_events_lost=engine.engine.dropped(),
+            tick_ns=self._last_tick_ns,
+            action_in_flight=self._executor.in_flight,
+            ledger_usable=self._ledger_seen is not None and self._ledger_seen.usable,
+            metrics_address=self._reports.metrics_address,
+            dropped=(*self._reports.dropped(), ("inbox", self._inbox.dropped)),
+        )
+
+    # --- between ticks --------------------------------------------------------------
+
+    def _wait(self, tick: Tick) -> bool:
+        """Wait for the next tick; True when the agent is to stop.
+
+        While nothing goes on a kernel event or the end of an action ends the
+        wait early; otherwise events lie in their buffer until the next tick.
+        """
+        policy = self._config.policy
+        quick = tick.active or bool(self._executor.in_flight)
+        length_ns = (policy.tick_ns if quick else policy.idle_tick_ns) - self._last_tick_ns
+        ends_at = time.monotonic() + max(SPACING_S, length_ns / 1e9)
+        woken_by = [self._executor.fileno()] + ([] if quick else [self._senses.fileno()])
+        watched = [number for number in woken_by if number is not None]
+        for number in watched:
+            self._selector.register(number, selectors.EVENT_READ)
+        try:
+            ready = self._selector.select(max(0.0, ends_at - time.monotonic()))
+        finally:
+            for number in watched:
+                self._selector.unregister(number)
+        if any(key.fd == self._stop_signals for key, _ in ready):
+            return True
+        if ready:
+            time.sleep(SPACING_S)
+        return False
+
+    # --- what only the agent can see ----------------------------------------------------
+
+    def _beginning(self) -> List[Observation]:
+        """What a recording starts with, and what an agent that ran before left."""
+        records = self._remembered()
+        self._reports.adopt(records)
+        seen: List[Observation] = [PolicySeen(self._config.policy.to_json())]
+        seen += [IncidentRemembered(json.dumps(record, sort_keys=True)) for record in records]
+        return seen
+
+    def _remembered(self) -> List[Dict[str, Any]]:
+        """The records of earlier agents.  A disk that does not answer costs those that are only there."""
+        in_memory, _ = read_records(self._config.run_dir / "incidents")
+        try:
+            directory = self._config.state_dir / "incidents"
+            on_disk, _ = within(DISK_WITHIN_S, str(directory), lambda: read_records(directory))
+        except WatchdogError as error:
+            self._reports.log.say("incidents cannot be read", "warning", detail=str(error))
+            on_disk = []
+        return merged(on_disk, in_memory)
+
+    def _look_at_ledger(self, now_ns: int) -> Tuple[Observation, ...]:
+        seen = self._ledger.look()
+        if seen == self._ledger_seen:
+            return ()
+        self._ledger_seen = seen
+        return (seen,)
+
+
+def _machine() -> MachineSeen:
+    return MachineSeen(_boot_id(), time.time_ns(), time.monotonic_ns())
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _only_agent(run_dir: Path) -> int:
+    """Hold RUN_DIR/agent.lock; Unavailable when another agent does."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(run_dir / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise Unavailable(f"{run_dir} cannot be used: {error.strerror}; set run_dir") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Unavailable(f"another agent runs with {run_dir}; one is enough for a host") from None
+    return lock
+
+
+def _stop_signals() -> int:
+    """A descriptor that is readable once SIGTERM or SIGINT has come."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return reading

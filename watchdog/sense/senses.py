@@ -1,0 +1,147 @@
+"""All sensors together: what the agent asks at each tick.
+
+Law: the event engine belongs to the loop's thread, every other sensor to a
+thread of its own.  Quick ones are waited for a moment, so that a tick rests on
+samples of its own; slow ones are taken when they come.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Dict, List, Optional, Sequence
+
+from watchdog.config import Config, RuntimeConfig
+from watchdog.core.observation import Observation, RuntimeSeen
+from watchdog.core.tick import Tick
+from watchdog.host.bpf import Opened, open_engine
+from watchdog.sense.awaited_images import AwaitedImageSensor
+from watchdog.sense.clients import ClientSensor
+from watchdog.sense.extraction import ExtractionSensor
+from watchdog.sense.image_events import ImageEventSensor
+from watchdog.sense.kernel import KernelSensor
+from watchdog.sense.logs import LogSensor
+from watchdog.sense.manifests import ManifestSensor
+from watchdog.sense.operator import OperatorSensor
+from watchdog.sense.pacing import Inbox, PacedSensor
+from watchdog.sense.runtime import RuntimeSensor
+
+EVERY_TICK_NS = 0
+SECOND_NS = 1_000_000_000
+
+
+class Senses:
+    """Everything that the agent sees with.  Raises Unavailable where a forced engine does not work.
+
+    `cursor_of`: where that runtime's log was read to by an agent before us, or "".
+    """
+
+    def __init__(self, config: Config, inbox: Inbox, cursor_of: Callable[[str], str]) -> None:
+        self.engine: Opened = open_engine(config.engine.value)
+        self._inbox = inbox
+        self._kernel = KernelSensor(self.engine)
+        self._runtimes = [RuntimeSenses(one, inbox, cursor_of(one.name)) for one in config.runtimes]
+        operator = OperatorSensor(config.state_dir, config.run_dir)
+        self._operator = PacedSensor("operator", operator.read, inbox, SECOND_NS)
+
+    def fileno(self) -> Optional[int]:
+        """Readable when there are kernel events; None where the engine has to be polled."""
+        return self._kernel.fileno()
+
+    def look(self, now_ns: int, within_s: float) -> None:
+        """Ask everybody; what they see is in the inbox, now or later."""
+        ends_at = time.monotonic() + within_s
+        self._operator.ask(now_ns)
+        asked = [sensor for one in self._runtimes for sensor in one.ask(now_ns)]
+        self._inbox.put(self._kernel.read())
+        for sensor in asked:
+            sensor.wait(max(0.0, ends_at - time.monotonic()))
+        for pid in [one.take_new_pid() for one in self._runtimes]:
+            if pid is not None:
+                self._kernel.runtime_changed(pid)
+
+    def cursors(self) -> Dict[str, str]:
+        """Where each runtime's log has been read to."""
+        return {one.name: one.cursor() for one in self._runtimes}
+
+    def attend(self, tick: Tick) -> None:
+        """What the core waits for decides what is looked at next."""
+        for one in self._runtimes:
+            one.attend(tick)
+
+    def close(self) -> None:
+        """Detach from the kernel and let the threads end."""
+        for one in self._runtimes:
+            one.close()
+        self._operator.close()
+        self._kernel.close()
+
+
+class RuntimeSenses:
+    """The sensors of one runtime, and what one of them needs to know from another."""
+
+    def __init__(self, runtime: RuntimeConfig, inbox: Inbox, cursor: str) -> None:
+        name = runtime.name
+        self.name = name
+        self._runtime = RuntimeSensor(
+            name, runtime.kind.value, runtime.socket, runtime.service, runtime.pidfile
+        )
+        self._extraction = ExtractionSensor(name)
+        self._clients = ClientSensor(name, runtime.socket)
+        self._manifests = ManifestSensor(name)
+        self._image_events = ImageEventSensor(name, runtime.socket)
+        self._awaited = AwaitedImageSensor(name, runtime.socket)
+        self._log = LogSensor(name, runtime.log, runtime.service, cursor) if runtime.log else None
+        self._seen: Optional[RuntimeSeen] = None
+        self._new_pid: Optional[int] = None
+        self._quick = (
+            PacedSensor(f"extraction.{name}", self._extraction.read, inbox, EVERY_TICK_NS),
+            PacedSensor(f"clients.{name}", self._clients.read, inbox, EVERY_TICK_NS),
+        )
+        self._slow = (
+            PacedSensor(f"runtime.{name}", self._read_runtime, inbox, SECOND_NS),
+            PacedSensor(f"manifests.{name}", self._manifests.read, inbox, SECOND_NS),
+            PacedSensor(f"image_events.{name}", self._image_events.read, inbox, EVERY_TICK_NS),
+            PacedSensor(f"awaited_images.{name}", self._awaited.read, inbox, SECOND_NS),
+            *([PacedSensor(f"log.{name}", self._log.read, inbox, EVERY_TICK_NS)] if self._log else []),
+        )
+
+    def ask(self, now_ns: int) -> List[PacedSensor]:
+        """Ask the sensors whose time it is; those that a tick should wait for."""
+        for sensor in self._slow:
+            sensor.ask(now_ns)
+        return [sensor for sensor in self._quick if sensor.ask(now_ns)]
+
+    def take_new_pid(self) -> Optional[int]:
+        """The runtime's pid, once after each change."""
+        pid, self._new_pid = self._new_pid, None
+        return pid
+
+    def attend(self, tick: Tick) -> None:
+        """Follow the runtime, and look for the images that a verification waits for."""
+        self._awaited.wait_for([image for runtime, image in tick.awaited if runtime == self.name])
+
+    def cursor(self) -> str:
+        """Where the log has been read to, or ""."""
+        return self._log.cursor() if self._log else ""
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for sensor in (*self._quick, *self._slow):
+            sensor.close()
+
+    def _read_runtime(self, now_ns: int) -> Sequence[Observation]:
+        seen = self._runtime.read(now_ns)
+        for one in seen:
+            if isinstance(one, RuntimeSeen):
+                self._follow(one)
+        return seen
+
+    def _follow(self, seen: RuntimeSeen) -> None:
+        before = self._seen.process if self._seen else None
+        self._seen = seen
+        if seen.process is not None and seen.process != before:
+            self._new_pid = seen.process.pid
+        self._extraction.follow(seen.process, seen.data_root)
+        self._clients.follow(seen.process)
+        self._manifests.follow(seen.process, seen.data_root)
+        self._image_events.follow(seen.process)
