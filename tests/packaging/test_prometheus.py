@@ -29,6 +29,7 @@ def _rules() -> Dict[str, Any]:
     return content
 
 
+NO_RULES = [{"record": "nothing", "expr": "vector(0)"}]
 ALERTS = [rule["alert"] for group in _rules()["groups"] for rule in group["rules"] if "alert" in rule]
 
 
@@ -38,24 +39,20 @@ def test_promtool_accepts_rules_and_cases() -> None:
     run("promtool", "test", "rules", str(CASES))
 
 
-@pytest.mark.parametrize("alert", ALERTS)
-def test_cases_notice_a_missing_alert(alert: str, tmp_path: Path) -> None:
+def test_cases_notice_every_missing_alert(tmp_path: Path) -> None:
     rules = _rules()
     for group in rules["groups"]:
-        group["rules"] = [rule for rule in group["rules"] if rule.get("alert") != alert]
-    assert not _cases_pass(rules, tmp_path)
+        group["rules"] = [rule for rule in group["rules"] if "record" in rule] or NO_RULES
+    assert _noticed(rules, tmp_path) == set(ALERTS)
 
 
-@pytest.mark.parametrize("alert", ALERTS)
-def test_cases_notice_an_alert_that_always_fires(alert: str, tmp_path: Path) -> None:
-    if alert == "PullWatchdogNowhere":
-        pytest.skip("it is about all series, so that its quiet case is another test's")
+def test_cases_notice_every_alert_that_always_fires(tmp_path: Path) -> None:
     rules = _rules()
-    for rule in (rule for group in rules["groups"] for rule in group["rules"] if rule.get("alert") == alert):
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule):
         # The same series, whatever their value.
         rule["expr"] = re.sub(r"(==|>=|>|<) *[\d.]+", ">= 0", rule["expr"])
         rule["for"] = "0s"
-    assert not _cases_pass(rules, tmp_path)
+    assert _noticed(rules, tmp_path) >= set(ALERTS) - {"PullWatchdogNowhere"}  # it has no series to keep
 
 
 @pytest.mark.parametrize("clause", [" and cause:pull_watchdog_nodes_hung:count >= 3", "ratio > 0.1 and"])
@@ -64,7 +61,7 @@ def test_cases_notice_a_missing_limit_of_many(clause: str, tmp_path: Path) -> No
     text = RULES.read_text()
     assert text.count(clause) >= 1
     shorter = clause.replace("ratio > 0.1 and", "ratio >= 0 and") if "ratio" in clause else ""
-    assert not _cases_pass(yaml.safe_load(text.replace(clause, shorter)), tmp_path)
+    assert _noticed(yaml.safe_load(text.replace(clause, shorter)), tmp_path)
 
 
 def test_each_alert_says_where_to_look() -> None:
@@ -113,12 +110,13 @@ def _exposed() -> Set[str]:
     }
 
 
-def _cases_pass(rules: Dict[str, Any], work: Path) -> bool:
+def _noticed(rules: Dict[str, Any], work: Path) -> Set[str]:
+    """The alerts about which the cases complain, with these rules in the place of ours."""
     needs("promtool")
     (work / "alerts.yml").write_text(yaml.safe_dump(rules))
     (work / "alerts_test.yml").write_text(CASES.read_text())
     command = ["promtool", "test", "rules", "alerts_test.yml"]
     done = subprocess.run(command, cwd=work, check=False, capture_output=True, timeout=60)
-    assert done.returncode in (0, 1)
-    assert b"parse error" not in done.stdout + done.stderr
-    return done.returncode == 0
+    said = (done.stdout + done.stderr).decode()
+    assert "parse error" not in said and "yaml" not in said, said
+    return set(re.findall(r"alertname: (\w+)", said))
