@@ -56,7 +56,7 @@ def main() -> int:
 def first_act(lab: Lab, agent: Agent) -> bool:
     """A stopped decompressor: continued, and the user's own pull ends well."""
     act("Act 1: unpigz is stopped in mid-layer")
-    lab.unpigz.arm(Fault.STOP, after_bytes=60_000_000)
+    lab.unpigz.arm(Fault.STOP, after_bytes=60_000_000, runs=1)
     client = start_pull(lab, images.BIG)
     standstill(lab, client)
     incident = agent.incident("decompressor_stopped", deadline_s=30)
@@ -71,7 +71,7 @@ def first_act(lab: Lab, agent: Agent) -> bool:
 def second_act(lab: Lab, agent: Agent) -> bool:
     """A spinning decompressor: killed, its pull made good."""
     act("Act 2: unpigz spins, which no signal cures")
-    lab.unpigz.arm(Fault.SPIN, after_bytes=20_000_000)
+    lab.unpigz.arm(Fault.SPIN, after_bytes=20_000_000, runs=1)
     client = start_pull(lab, images.MULTI)
     standstill(lab, client)
     incident = agent.incident("decompressor_spinning", deadline_s=30)
