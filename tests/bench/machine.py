@@ -27,7 +27,7 @@ def pss_mb(pid: int, but: str = "\0") -> float:
     total_kb, counted = 0, True
     for line in _lines(f"/proc/{pid}/smaps"):
         name = line.split(":", 1)[0]
-        if " " not in name and name.isalnum() or "_" in name:
+        if (" " not in name and name.isalnum()) or "_" in name:
             if name == "Pss" and counted:
                 total_kb += int(line.split()[1])
         else:

@@ -73,8 +73,9 @@ def _tell(what: str, ratios: list[float], bar: float) -> bool:
     medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
     low, high = medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)]
     holds = high <= 1 + bar
+    verdict = "holds" if holds else "DOES NOT HOLD"
+    interval = f"95 % interval {low - 1:+.1%} to {high - 1:+.1%}"
     print(
-        f"  {what:15} median {statistics.median(ratios) - 1:+.1%}, 95 % interval {low - 1:+.1%} to {high - 1:+.1%} "
-        f"(upper end at most {bar:+.0%}: {'holds' if holds else 'DOES NOT HOLD'})"
+        f"  {what:15} median {statistics.median(ratios) - 1:+.1%}, {interval} (at most {bar:+.0%}: {verdict})"
     )
     return holds

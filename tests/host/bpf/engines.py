@@ -101,7 +101,7 @@ def probes_in(directory: Path) -> ContextManager[None]:
 @pytest.fixture(scope="module", name="probes")
 def probes_fixture() -> Iterator[Path]:
     """A directory with this checkout's probes, built now, that the engines use."""
-    with environment(PULL_WATCHDOG_PROBES=str(_built_probes()), **_headers()):
+    with environment(PULL_WATCHDOG_PROBES=str(_built_probes()), **headers()):
         yield _built_probes()
 
 
@@ -128,7 +128,7 @@ def _mount_tracefs() -> None:
         subprocess.run(["mount", "-t", "tracefs", "nodev", str(TRACEFS)], check=True, timeout=10)
 
 
-def _headers() -> Dict[str, str]:
+def headers() -> Dict[str, str]:
     """Without headers of the running kernel any others do: the probes open no kernel struct."""
     if Path(f"/lib/modules/{os.uname().release}/build").exists() or "BCC_KERNEL_SOURCE" in os.environ:
         return {}
