@@ -64,6 +64,7 @@ class Scene(Machine):
         self.ticks: List[Tick] = []
         self.effects: List[Tuple[str, int]] = []  # (remedy, pid of the culprit)
         self._standing: Dict[type, Observation] = {}
+        self._actions = 0
 
     @property
     def wall_ns(self) -> int:
@@ -162,7 +163,8 @@ class Scene(Machine):
         if decision.undo:
             self.undo(decision)
             return
-        action = f"{remedy}-{len(self.ledger.entries)}"
+        self._actions += 1
+        action = f"{remedy}-{self._actions}"
         outcome = self.outcomes.get(remedy, Outcome.DONE)
         self.news.append(ActionStarted(action, decision.incident, remedy))
         if outcome is not Outcome.REFUSED:
@@ -191,7 +193,7 @@ class Scene(Machine):
             self.killed({pid} | {one["pid"] for one in record["decompressor"]})
         elif remedy == "substitute_decompressor":
             self.substituted = True
-        elif remedy == "restart_runtime":
+        elif remedy in ("restart_runtime", "disable_pigz"):
             self.restart_runtime()
         elif remedy == "repull":
             for pull in record["cost"]["pulls"]:
