@@ -54,7 +54,7 @@ class Host:
         state.observe(tick, vitals)
         return state.path
 
-    def call(self, *words: str, env=None, stdin=None) -> Done:
+    def call(self, *words: str, env=None) -> Done:
         """Run `pull-watchdog WORDS -c FILE`."""
         return call(*words, "-c", str(self.file), env=env)
 

@@ -61,6 +61,7 @@ def test_a_pipe_gets_json_with_level_time_and_fields(reader):
     reader.log.say("started", "warning", mode="observe", nothing=None, empty="")
 
     (line,) = reader.lines()
+    assert list(line) == ["timestamp", "level", "event", "mode"]
     timestamp = line.pop("timestamp")
     assert line == {"event": "started", "level": "warning", "mode": "observe"}
     assert timestamp.endswith("Z")

@@ -39,7 +39,7 @@ class Screen:
 
     def _head(self) -> List[str]:
         state, style = self._state, self._style
-        up = duration(_between(state["started_at"], state["updated_at"]))
+        up = duration(_since(state["started_at"], None if self._seen.running else state["updated_at"]))
         lines = [style(f"pull-watchdog {state['version']}", "bold") + f", {state['mode']} mode, up {up}"]
         lines += self._coloured(["yellow", "bold"], self._truth())
         lines += self._coloured(["red" if open_incidents(state) else "green"], state["sentence"])
@@ -123,14 +123,10 @@ class Screen:
         return [self._style(line, *colours) for line in lines]
 
 
-def _since(start: Optional[str]) -> float:
-    first = moment(start)
-    return time.time() - first if first is not None else 0.0
-
-
-def _between(start: str, end: str) -> float:
+def _since(start: Optional[str], end: Optional[str] = None) -> float:
+    """Seconds from one time to another, or until now."""
     first, last = moment(start), moment(end)
-    return last - first if first is not None and last is not None else 0.0
+    return (time.time() if last is None else last) - (first or 0.0)
 
 
 def _samples(count: int) -> str:
@@ -140,6 +136,6 @@ def _samples(count: int) -> str:
 def _runtime(one: Dict[str, Any]) -> str:
     pid = f", pid {one['process']['pid']}" if one["process"] else ""
     version = f", version {one['version']}" if one["version"] else ""
-    sight = "" if one["sight"] == "full" else f", sight: {one['sight'].replace('_', ' ')}"
+    sight = "" if one["sight"] in ("full", "unknown") else f", sight: {one['sight'].replace('_', ' ')}"
     detail = f", {one['detail']}" if one["detail"] else ""
     return f"{one['api']}{version}{pid}{sight}{detail}"

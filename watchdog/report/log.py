@@ -243,7 +243,12 @@ def _console(stream: TextIO) -> List[Any]:
 def _json() -> List[Any]:
     structlog = _import_structlog()
     clock = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    return [structlog.stdlib.add_log_level, clock, structlog.processors.JSONRenderer()]
+    return [structlog.stdlib.add_log_level, clock, _in_reading_order, structlog.processors.JSONRenderer()]
+
+
+def _in_reading_order(logger: Any, method: str, fields: Fields) -> Fields:
+    first = {name: fields[name] for name in ("timestamp", "level", "event")}
+    return {**first, **fields}
 
 
 def _redact_fields(logger: Any, method: str, fields: Fields) -> Fields:
