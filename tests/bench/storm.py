@@ -17,7 +17,7 @@ DEADLINE_S = 60.0
 def main() -> bool:
     """Print the losses of each engine that reports every event; True when there are none."""
     print(f"{UNRELATED} short-lived processes of strangers, {RELEVANT} of ours among them:")
-    return all([_storm(name) for name in ("libbpf", "bcc", "proc_connector")])
+    return all(_storm(name) for name in ("libbpf", "bcc", "proc_connector"))
 
 
 def _storm(name: str) -> bool:
