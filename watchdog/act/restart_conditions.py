@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.act import last_answer, package_manager, sessions, systemctl
 from watchdog.act.identity import Subject, check_not_held
@@ -96,16 +96,16 @@ def _unit(settings: ActSettings) -> List[str]:
         return [f"systemd does not know {unit}"]
     bound = [f"{name}={shown[name]}" for name in ("RequiredBy", "BoundBy", "ConsistsOf") if shown.get(name)]
     reasons = [f"other units go down with {unit}: {' '.join(bound)}"] if bound else []
-    return reasons + _start_limit(unit, shown)
+    return reasons + start_limit(unit, shown, time.monotonic_ns() // 1000)
 
 
-def _start_limit(unit: str, shown: Dict[str, str]) -> List[str]:
+def start_limit(unit: str, shown: Mapping[str, str], now_us: int) -> List[str]:
     """systemd does not tell how many starts are left, so only a whole free interval is certain."""
     interval_us = microseconds(shown.get("StartLimitIntervalUSec", ""))
     burst, started = shown.get("StartLimitBurst", ""), shown.get("ActiveEnterTimestampMonotonic", "")
     if interval_us is None or not burst.isdigit() or not started.isdigit():
         return [f"the start limit of {unit} cannot be read"]
-    ago_us = time.monotonic_ns() // 1000 - int(started)
+    ago_us = now_us - int(started)
     if int(burst) and interval_us and ago_us < interval_us:
         return [f"{unit} was started {ago_us // 1_000_000} s ago: its start limit might be used up"]
     return []

@@ -6,6 +6,9 @@ It is in force from the next layer on; RUN_DIR is gone after a reboot, and a lin
 that leads nowhere is passed over.  Second choice is a bind mount of gzip over
 unpigz (act/bind_mount).  Both are undone by `revert`, and when their time is over.
 
+gzip does what the runtime asks of unpigz (`-d -c`); a person who calls unpigz
+without -d gets gzip too, as long as it lasts.
+
 What the runtime would execute is looked up in its own PATH and root, never taken
 from a running process: behind a wrapper script that would be the shell.  What is
 in force can be looked up at any time, so a killed substitution is simply looked at.
