@@ -14,6 +14,7 @@ from tests.host.bpf.engines import ALL, POLL_S, Family, collect, ended, family_p
 from tests.host.conftest import no_descriptor_kept
 from watchdog.core.observation import ProcessEvent
 from watchdog.host.bpf import Engine, Sees
+from watchdog.host.bpf.tracefs import ABSENT, read_layout
 
 pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("probes")]
 
@@ -160,6 +161,23 @@ def test_signals(engine: Engine) -> None:
     assert {event.comm for event in signals} <= {"family"}
 
 
+def test_a_signal_of_the_kernel_has_no_sender(engine: Engine) -> None:
+    code = """
+import signal, sys
+sys.stdin.readline()
+signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)
+while True:
+    pass
+"""
+    with subprocess.Popen(["/usr/bin/python3", "-I", "-c", code], stdin=subprocess.PIPE) as process:
+        engine.watch(process.pid)
+        process.communicate(b"\n", timeout=20)
+        events = collect(engine, ended(process.pid))
+    seen = [event for event in events if isinstance(event, ProcessEvent) and event.what == "signal"]
+    alarm = [(signal.SIGVTALRM, 0)] if Sees.SIGNAL in engine.sees else []
+    assert [(event.signal, event.other_pid) for event in seen] == alarm
+
+
 def test_sigchld_is_left_out(engine: Engine) -> None:
     """Each death of a child sends one to the watched parent; the death itself is told."""
     with Family(CHILDREN) as family:
@@ -170,17 +188,48 @@ def test_sigchld_is_left_out(engine: Engine) -> None:
 
 
 def test_threads_are_no_processes(engine: Engine) -> None:
+    """Neither their births nor their deaths are told, and a signal after them still is."""
+    code = """
+import sys, threading
+sys.stdin.readline()
+for thread in [threading.Thread(target=int) for _ in range(23)]:
+    thread.start()
+    thread.join()
+print("no threads are left", flush=True)
+sys.stdin.readline()
+"""
+    argv = ["/usr/bin/python3", "-I", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        engine.watch(process.pid)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.kill()
+        events = collect(engine, ended(process.pid))
+    told = [event.what for event in events if event.what != "exec"]
+    assert told == (["signal", "exit"] if Sees.SIGNAL in engine.sees else ["exit"])
+    assert {event.pid for event in events} == {process.pid}
+
+
+def test_a_thread_that_executes_a_program_is_no_death(engine: Engine) -> None:
+    """The main thread ends then, and the process lives on."""
+    if engine.name == "proc_connector" or read_layout().offsets["sched_process_exit__group_dead"] == ABSENT:
+        pytest.skip("the kernel does not tell this engine which thread was the last")
     code = (
-        "import sys, threading; sys.stdin.readline();"
-        "[thread.start() or thread.join() for thread in [threading.Thread(target=int) for _ in range(23)]]"
+        "import os, sys, threading; sys.stdin.readline();"
+        f"threading.Thread(target=os.execv, args=({family_program()!r}, ['family', '300'])).start()"
     )
     argv = ["/usr/bin/python3", "-I", "-c", code]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
         engine.watch(process.pid)
-        process.communicate(b"\n", timeout=20)
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.flush()
         events = collect(engine, ended(process.pid))
-    assert {event.pid for event in events} == {process.pid}
-    assert [event.what for event in events if event.what != "exec"] == ["exit"]
+    named = [(event.what, event.comm) for event in events if isinstance(event, ProcessEvent)]
+    assert named[-2:] == [("exec", "family"), ("exit", "family")]
+    assert [what for what, _ in named].count("exit") == 1
 
 
 def test_the_descriptor_tells_when_there_is_something(engine: Engine) -> None:
