@@ -185,7 +185,7 @@ class Family:
         self.pid = self._parent.pid
         assert self._parent.stdout is not None
         assert self._parent.stdout.readline() == "ready\n"  # its own exec is over
-        self.statuses: Dict[int, int] = {}
+        self.ended = 0  # how many children, which may be more than pids
 
     def start(self) -> None:
         assert self._parent.stdin is not None
@@ -193,10 +193,11 @@ class Family:
         self._parent.stdin.flush()
 
     def finish(self, deadline_s: float = 30.0) -> Dict[int, int]:
-        """The wait status of each child, by pid."""
+        """The wait status of each child, by pid; of the last one where a pid was given twice."""
         printed, _ = self._parent.communicate(timeout=deadline_s)
-        self.statuses = {int(line.split()[0]): int(line.split()[1]) for line in printed.splitlines()}
-        return self.statuses
+        lines = [line.split() for line in printed.splitlines()]
+        self.ended = len(lines)
+        return {int(pid): int(status) for pid, status in lines}
 
     def run(self) -> Dict[int, int]:
         self.start()
