@@ -45,6 +45,7 @@ def enforce(*more: Remedy, **fields: Any) -> Policy:
 class Scene(Machine):
     """`acts` False: decisions are only told.  `outcomes`: how the acts of a remedy end, if not DONE.
 
+    `takes`: after how many more looks an act ends; 0: with the look that shows it started.
     `blind`: kinds of observation that no sensor brings at the moment.
     """
 
@@ -65,6 +66,8 @@ class Scene(Machine):
         self.effects: List[Tuple[str, int]] = []  # (remedy, pid of the culprit)
         self._standing: Dict[type, Observation] = {}
         self._actions = 0
+        self.takes = 0
+        self._ends: List[Tuple[int, ActionFinished]] = []
 
     @property
     def wall_ns(self) -> int:
@@ -103,7 +106,8 @@ class Scene(Machine):
             if self._standing.get(type(one)) != one and type(one) not in self.blind:
                 self._standing[type(one)] = one
                 seen.append(one)
-        news, self.news = self.news, []
+        news = self.news + [end for at, end in self._ends if at <= len(self.frames)]
+        self.news, self._ends = [], [one for one in self._ends if one[0] > len(self.frames)]
         seen += [*news, self.client_scan(), self.scan()]
         return [one for one in seen if type(one) not in self.blind]
 
@@ -120,6 +124,7 @@ class Scene(Machine):
         records = self.ticks[-1].incidents if self.ticks else ()
         remembered = [IncidentRemembered(json.dumps(one)) for one in records]
         news = [one for one in self.news if not isinstance(one, (ActionStarted, ActionFinished))]
+        self._ends = []
         self.news = [*remembered, *self.manifests, *[one for one in news if one not in self.manifests]]
         self.engine = Engine()
         self._standing.clear()
@@ -166,13 +171,16 @@ class Scene(Machine):
         self._actions += 1
         action = f"{remedy}-{self._actions}"
         outcome = self.outcomes.get(remedy, Outcome.DONE)
+        if remedy == "repull" and not self.owed(decision.incident):
+            outcome = Outcome.REFUSED
         self.news.append(ActionStarted(action, decision.incident, remedy))
         if outcome is not Outcome.REFUSED:
             self.write(action, "intent", decision.incident, remedy)
             if outcome is Outcome.DONE:
                 self.effect(remedy, decision.incident)
             self.write(action, "result", decision.incident, remedy, outcome)
-        self.news.append(ActionFinished(action, decision.incident, remedy, outcome, f"it is {outcome.value}"))
+        end = ActionFinished(action, decision.incident, remedy, outcome, f"it is {outcome.value}")
+        self._ends.append((len(self.frames) + self.takes, end))
 
     def undo(self, decision: Decision) -> None:
         """What `revert` does."""
@@ -196,9 +204,18 @@ class Scene(Machine):
         elif remedy in ("restart_runtime", "disable_pigz"):
             self.restart_runtime()
         elif remedy == "repull":
-            for pull in record["cost"]["pulls"]:
-                if pull["owed"] and pull["owed"]["repull"]:
-                    self.extract(pull["image"], 60 * MIB, pull["digest"])
+            for pull in self.owed(incident):
+                self.repull(pull["image"], pull["digest"])
+
+    def owed(self, incident: str) -> List[Record]:
+        """The pulls that a repull brings back: by digest only, so never something newer."""
+        pulls = self.record(incident)["cost"]["pulls"]
+        return [one for one in pulls if one["owed"] and one["owed"]["repull"] and one["digest"]]
+
+    def repull(self, image: str, digest: str) -> None:
+        """The image is pulled again, and comes to the last part of its first layer."""
+        size = next(one.layers[0].size_bytes for one in self.manifests if one.digest == digest)
+        self.extract(image, size, digest).move(max(0, size - 60 * MIB))
 
     def write(
         self,

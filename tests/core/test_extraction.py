@@ -243,7 +243,7 @@ class TestStillness:
         looks.look()
 
         assert looks.still(one) == 0
-        assert looks.tracks.stillness(one.worker.key).moved
+        assert looks.tracks.stillness(one.worker.key).moved_ns == looks.now_ns
 
     def test_a_gap_starts_it_anew(self, machine, looks):
         one = machine.pull()
@@ -277,7 +277,7 @@ class TestStillness:
         looks.look()
 
         assert looks.still(one) == 0
-        assert not looks.tracks.stillness(one.worker.key).moved
+        assert looks.tracks.stillness(one.worker.key).moved_ns is None
 
     def test_another_process_with_the_same_pid_is_another_one(self, machine, looks):
         one = machine.pull()

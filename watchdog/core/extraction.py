@@ -38,8 +38,8 @@ class Stillness:
     """For how long a process has not moved a byte.
 
     `samples` counts the comparisons that found no movement; `since_ns` is the
-    first sample of the still stretch.  `moved` says that the counters of this
-    process have moved since it was first sampled.  `earlier` are the last samples
+    first sample of the still stretch.  `moved_ns`: when its counters were last
+    seen to move; None for never.  `earlier` are the last samples
     of the still stretch before this one, as (time, CPU ticks), oldest first.
     """
 
@@ -47,7 +47,7 @@ class Stillness:
     at_ns: int
     since_ns: int
     samples: int = 0
-    moved: bool = False
+    moved_ns: Optional[int] = None
     earlier: Tuple[Tuple[int, Optional[int]], ...] = ()
 
     def cpu_share(self, ticks_per_second: int = 100) -> float:
@@ -240,13 +240,13 @@ class Tracks:
         if last is None:
             return fresh
         if now_ns - last.at_ns > GAP_TICKS * self.tick_ns:
-            return replace(fresh, moved=last.moved)
+            return replace(fresh, moved_ns=last.moved_ns)
         counters = (sample.read_bytes, sample.written_bytes)
         before = (last.sample.read_bytes, last.sample.written_bytes)
         if None in counters or None in before:
-            return replace(fresh, moved=last.moved)
+            return replace(fresh, moved_ns=last.moved_ns)
         if counters != before:
-            return replace(fresh, moved=True)
+            return replace(fresh, moved_ns=now_ns)
         earlier = (*last.earlier, (last.at_ns, last.sample.cpu_ticks))[-CPU_SAMPLES:]
         return replace(last, sample=sample, at_ns=now_ns, samples=last.samples + 1, earlier=earlier)
 

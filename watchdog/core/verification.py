@@ -101,12 +101,21 @@ def progress_of_pulls(incident: Incident, world: World, tracks: Tracks) -> str:
 
 def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
     """What shows that the pull has gone on since the incident was freed, or ""."""
-    since = incident.freed_wall_ns
+    return _arrival(pull, incident, world) or _later_layer(pull, incident, world, tracks)
+
+
+def _arrival(pull: AffectedPull, incident: Incident, world: World) -> str:
     for seen_wall_ns, event in world.image_events:
-        if seen_wall_ns >= since and event.runtime == incident.runtime and arrived(event, pull):
+        is_later = seen_wall_ns >= incident.freed_wall_ns
+        if is_later and event.runtime == incident.runtime and arrived(event, pull):
             return f"{pull.image} has arrived"
+    return ""
+
+
+def _later_layer(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
     for pipeline in tracks.pipelines.get(incident.runtime, []):
-        if _younger(pipeline, incident.culprit.key) and _moves(pipeline, tracks):
+        moved_ns = _moved_ns(pipeline, tracks) if _younger(pipeline, incident.culprit.key) else None
+        if moved_ns is not None and world.wall_ns(moved_ns) >= incident.freed_wall_ns:
             theirs = attribute(world, incident.runtime, pipeline.blob)
             if theirs.certain and any(is_same_pull(one, pull) for one in theirs.pulls):
                 return f"a later layer of {pull.image} is being extracted"
@@ -151,15 +160,18 @@ def owed_by_kill(incident: Incident) -> Tuple[Owed, ...]:
 
 
 def _follow(owed: Owed, incident: Incident, world: World, tracks: Tracks) -> Owed:
+    """A pull whose own client goes on is satisfied by progress; one that our repull brings
+    only by the image, because nobody else would notice if it hung again."""
     if owed.satisfied:
         return owed
-    if sign_of_progress(owed.pull, incident, world, tracks):
+    if _arrival(owed.pull, incident, world):
         return replace(owed, satisfied=True)
     scan = world.clients.get(incident.runtime)
     if scan is None or world.clients_seen_ns[incident.runtime] != world.now_ns:
         return owed  # no look at the clients in this frame
     if any(_brings(one, owed.pull) for one in scan.clients):
-        return replace(owed, gone_samples=0)
+        goes_on = bool(_later_layer(owed.pull, incident, world, tracks))
+        return replace(owed, satisfied=goes_on, gone_samples=0)
     return replace(owed, gone_samples=owed.gone_samples + 1) if scan.complete else owed
 
 
@@ -181,6 +193,6 @@ def _younger(pipeline: Pipeline, culprit: ProcessKey) -> bool:
     )
 
 
-def _moves(pipeline: Pipeline, tracks: Tracks) -> bool:
+def _moved_ns(pipeline: Pipeline, tracks: Tracks) -> Optional[int]:
     still = tracks.stillness(pipeline.worker.key) if pipeline.worker else None
-    return still is not None and still.moved
+    return still.moved_ns if still is not None else None
