@@ -32,7 +32,7 @@ def held(hold: Callable[[Lab, int], AbstractContextManager[object]]) -> Measured
             check(actions(agent) == [], f"no action: {actions(agent)}")
         lab.unpigz.disarm()
         check(pull.wait(60) == 0, "the pull ends well once it is let go")
-        agent.incident("decompressor_held", "cleared", deadline_s=20.0)
+        agent.incident("decompressor_held", "cleared", "gone", deadline_s=20.0)
     return Measured({"told": time.between("held", "told")}, incident["next"])
 
 
