@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from dataclasses import replace
 
 import pytest
 
-from tests.act.scene import Scene
+from tests.act.scene import PROJECT, PYTHON, Scene
 from tests.lab import images
 from tests.lab.faults import Fault
 from tests.lab.processes import SYSTEM_PATH, run, wait_until
@@ -197,3 +198,32 @@ def private_registry(scene: Scene) -> int:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class TestBesideIt:
+    def test_the_fault_can_be_freed_again_while_the_pull_is_under_way(self, scene: Scene) -> None:
+        """The lock is given up once the runtime has taken the order; otherwise nobody could free it."""
+        incident, pull = killed_pull(scene)
+        scene.lab.unpigz.arm(Fault.STOP, runs=1)
+        command = [
+            PYTHON,
+            "-m",
+            "watchdog",
+            "act",
+            "repull",
+            "--incident",
+            incident,
+            "-c",
+            str(scene.agent.config),
+        ]
+        with subprocess.Popen(
+            command, cwd=PROJECT, env={"PATH": SYSTEM_PATH}, stdout=subprocess.PIPE
+        ) as repull:
+            wait_until(lambda: scene.lab.dockerd.stands_still(0.5), "the repull hangs too")
+            again = scene.record(Cause.DECOMPRESSOR_STOPPED, scene.lab.dockerd.decompressors[-1])
+
+            assert scene.act("resume", again)["outcome"] == "done"
+
+            said, _ = repull.communicate(timeout=30)
+        assert said.decode() == f"repull: done: {pull.image}: pulled and named\n"
+        assert scene.lab.has(images.SMALL)

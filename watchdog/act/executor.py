@@ -23,9 +23,8 @@ from watchdog.core.observation import ActionFinished, ActionStarted, Observation
 from watchdog.core.policy import Mode, Remedy
 from watchdog.host import command
 
-_SETTLE = "settle"
+_TAKE_OVER = "take_over"
 _REPULL = Remedy.REPULL.value
-_SETTLE_DEADLINE_S = 30.0
 _UNDO_DEADLINE_S = 60.0
 _WAIT_FOR_LOCK_S = 10.0
 # In isolated mode (-I) neither the environment nor the current directory decides what is imported.
@@ -52,12 +51,12 @@ class Executor:
         self._news: List[Observation] = []
         self._ends = selectors.EpollSelector()
         if config.policy.mode is Mode.ENFORCE:
-            self._settle_what_was_cut_short()
+            self._take_over()
 
     @property
     def in_flight(self) -> str:
         """The remedy that keeps others from acting, or else a repull that is under way, or ""."""
-        remedies = [one.started.remedy for one in self._orders.values() if one.started.remedy != _SETTLE]
+        remedies = [one.started.remedy for one in self._orders.values() if one.started.remedy != _TAKE_OVER]
         return next((one for one in remedies if one != _REPULL), remedies[0] if remedies else "")
 
     def fileno(self) -> int:
@@ -100,19 +99,23 @@ class Executor:
         running = command.start(command_line(self._config, words), deadline_s)
         self._orders[started.action] = Order(started, running)
         self._ends.register(running.fileno(), selectors.EVENT_READ)
-        if started.remedy != _SETTLE:
+        if started.remedy != _TAKE_OVER:
             self._news.append(started)
 
-    def _settle_what_was_cut_short(self) -> None:
-        """An agent before us may have been killed: let the ledger know what its actions have done."""
-        self._start(ActionStarted(_SETTLE, "", _SETTLE), ["act", _SETTLE], _SETTLE_DEADLINE_S)
+    def _take_over(self) -> None:
+        """An agent before us may have been killed, and the machine restarted.
+
+        The ledger learns what its actions have done, and what has outlived its time is undone.
+        """
+        self._start(ActionStarted("settle", "", _TAKE_OVER), ["act", "settle"], _UNDO_DEADLINE_S)
+        self._start(ActionStarted("expired", "", _TAKE_OVER), ["revert", "--expired"], _UNDO_DEADLINE_S)
 
     def _finish(self, order: Order, completed: command.Completed) -> None:
         started = order.started
         del self._orders[started.action]
         self._ends.unregister(order.running.fileno())
         order.running.close()
-        if started.remedy != _SETTLE:
+        if started.remedy != _TAKE_OVER:
             outcome, detail = outcome_of(completed)
             finished = ActionFinished(started.action, started.incident, started.remedy, outcome, detail)
             self._news.append(finished)

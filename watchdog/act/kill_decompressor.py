@@ -135,8 +135,9 @@ def _local_tags(context: Context) -> List[LocalTag]:
     tags = []
     for pull in _pulls(context):
         known, image_id = images.local_id(context.settings, pull.image)
-        if known:
-            tags.append(LocalTag(pull.image, image_id, images.client_name(pull.client)))
+        if not known:
+            break  # a silent runtime is asked once
+        tags.append(LocalTag(pull.image, image_id, images.client_name(pull.client)))
     return tags
 
 

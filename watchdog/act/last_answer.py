@@ -17,6 +17,7 @@ from watchdog.errors import Refused
 from watchdog.host.docker import ApiError, DockerApi
 
 _MOST_BYTES = 4 << 20
+_ASK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LastAnswer:
 def ask(settings: ActSettings, daemon: ProcessKey) -> LastAnswer:
     """The answer of this very process; Refused where it never gave one."""
     try:
-        told = DockerApi(settings.socket_path or "").info()
+        told = DockerApi(settings.socket_path or "", _ASK_S).info()
         return LastAnswer(
             True, bool(told["LiveRestoreEnabled"]), int(told["ContainersRunning"]), _in_swarm(told)
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
@@ -24,7 +25,7 @@ from watchdog.act.settings import ActSettings
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import Outcome, ProcessKey
 from watchdog.core.policy import Remedy
-from watchdog.errors import Refused, Unavailable, WatchdogError
+from watchdog.errors import ProcessGone, Refused, Unavailable, WatchdogError
 from watchdog.host import birth, command, proc
 from watchdog.host.docker import ApiError, DockerApi
 
@@ -124,7 +125,8 @@ def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> L
     running = command.start(_restart_command(settings), max(1.0, ends_at - time.monotonic()))
     try:
         if not _stops_gracefully(settings, daemon, running):
-            daemon.send(signal.SIGKILL)
+            with suppress(ProcessGone):  # at the last moment
+                daemon.send(signal.SIGKILL)
             said.append(f"it did not stop within {_graceful_s(settings):.0f} s and was killed")
         done = _await_command(running, ends_at)
         if done is not None and not done.succeeded:
@@ -145,7 +147,7 @@ def _stops_gracefully(settings: ActSettings, daemon: Subject, running: command.R
     while not daemon.ends_within(_LOOK_EVERY_S):
         done, late = running.poll(), time.monotonic() > limit
         if done is not None and (late or not done.succeeded):
-            raise Unavailable(f"the restart command ended, {daemon.name} runs on: {_last_line(done)}")
+            raise Unavailable(f"the restart command ended, {daemon.key.pid} runs on: {_last_line(done)}")
         if late:
             return False
     return True

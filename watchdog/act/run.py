@@ -110,16 +110,19 @@ def run_remedy(
 
 
 def settle_all(config: Config) -> List[str]:
-    """Write the result of every action of this boot that was cut short; one sentence for each.
+    """Write the result of every action that was cut short; one sentence for each.
 
     For a new agent: what its predecessor's actions have done is then in the ledger.
     """
-    with lock.hold(config.run_dir, "settle", "settle", 0.0):
+    with lock.hold(config.run_dir, "settle", "settle", wait_s=5.0):
         return [_settled(config, intent) for intent in unfinished(Ledger(config.state_dir).read())]
 
 
 def _settled(config: Config, intent: LedgerEntry) -> str:
     try:
+        if intent.boot_id != proc.boot_id():  # that machine's processes are gone, and its records
+            Ledger(config.state_dir).append(_result_of(intent, _SETTLED[Trace.UNKNOWN]))
+            return f"{intent.action} was cut short by a restart of the machine"
         seen = record.load(config.run_dir, intent.incident)
         settings = settings_for(config, seen.incident.runtime)
         action = Action(settings, code_of(Remedy(intent.remedy)), seen, intent.action, Who.AGENT)
@@ -181,8 +184,6 @@ class Action:
         return None
 
     def _trace(self, intent: LedgerEntry) -> Trace:
-        if intent.boot_id != proc.boot_id():
-            return Trace.UNKNOWN  # that machine's processes are gone
         trace: Trace = self._code.trace(self._context(), self._code.remembered(intent))
         return trace
 
@@ -201,7 +202,8 @@ class Action:
         try:
             return self._code.effect(context, plan)
         except Refused as error:
-            return Made(Outcome.REFUSED, str(error))
+            # A lasting change that was refused half-way stays on record as one to be undone.
+            return Made(Outcome.FAILED if plan.expires_wall_ns else Outcome.REFUSED, str(error))
         except WatchdogError as error:
             return Made(Outcome.FAILED, str(error))
 

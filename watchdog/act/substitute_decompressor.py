@@ -99,7 +99,7 @@ def effect(context: Context, intended: Plan[Substitution]) -> Made:
             _make_link(settings, view, chosen)
         else:
             bind_mount.make(settings, key.pid, view, chosen.gzip, chosen.target)
-        if not _in_force(key, view):
+        if not _is_in_force(key, view):
             undone = undo(settings, chosen)
             return Made(Outcome.FAILED, f"{chosen.gzip} did not come into force; {undone.detail}")
     return Made(Outcome.DONE, f"from the next layer on {chosen.gzip} runs in the place of {chosen.target}")
@@ -108,7 +108,7 @@ def effect(context: Context, intended: Plan[Substitution]) -> Made:
 def trace(context: Context, memory: Substitution) -> Trace:
     """Whether gzip is what the runtime executes can be seen at any time."""
     with _runtime_view(context) as (key, view):
-        return Trace.MADE if _in_force(key, view) else Trace.NONE
+        return Trace.MADE if _is_in_force(key, view) else Trace.NONE
 
 
 def undo(settings: ActSettings, memory: Substitution) -> Made:
@@ -264,10 +264,12 @@ def _remove_link(settings: ActSettings, view: View, memory: Substitution, folder
     return Made(Outcome.DONE, said)
 
 
-def _in_force(key: ProcessKey, view: View) -> bool:
+def _is_in_force(key: ProcessKey, view: View) -> bool:
     """True when the runtime would execute gzip where it looks for unpigz."""
     path_variable = birth.environment(key).get("PATH", "")
-    return _find(view, "unpigz", path_variable)[1].identity == _find(view, "gzip", path_variable)[1].identity
+    paths = [view.look_path(name, path_variable) for name in ("unpigz", "gzip")]
+    unpigz, gzip = (view.look(path) if path else None for path in paths)
+    return unpigz is not None and gzip is not None and unpigz.identity == gzip.identity
 
 
 SUBSTITUTE_DECOMPRESSOR = RemedyCode(
