@@ -60,9 +60,11 @@ def main(config: Config, record: Optional[Path] = None) -> int:
 
 
 def require_sight() -> None:
-    """Raises Unavailable where the runtime's processes cannot be looked into at all."""
+    """Raises PermissionError where the runtime's processes cannot be looked into at all."""
     if os.geteuid() != 0:
-        raise Unavailable("pull-watchdog run must be root: the runtime's processes cannot be seen otherwise")
+        raise PermissionError(
+            "pull-watchdog run must be root: the runtime's processes cannot be seen otherwise"
+        )
 
 
 class Agent:
@@ -73,7 +75,7 @@ class Agent:
         self._engine = Engine()
         self._inbox = Inbox()
         self._reports = Reports(config, record)
-        self._senses = Senses(config, self._inbox, self._reports.cursors.load)
+        self._senses = Senses(config, self._inbox, self._cursor_of)
         self._executor = Executor(config)
         self._ledger = Ledger(config.state_dir)
         self._ledger_seen: Optional[LedgerSeen] = None
@@ -189,6 +191,13 @@ class Agent:
             self._reports.log.say("incidents cannot be read", "warning", detail=str(error))
             on_disk = []
         return merged(on_disk, in_memory)
+
+    def _cursor_of(self, runtime: str) -> str:
+        """Where that runtime's log was read to before; "" where the disk does not say in time."""
+        try:
+            return within(DISK_WITHIN_S, "the log's cursor", lambda: self._reports.cursors.load(runtime))
+        except WatchdogError:
+            return ""
 
     def _look_at_ledger(self, now_ns: int) -> Tuple[Observation, ...]:
         seen = self._ledger.look()

@@ -111,6 +111,14 @@ class Agent:
         call = [PYTHON, "-m", "watchdog", *arguments, "-c", str(self.config)]
         return run(*call, deadline_s=deadline_s, cwd=PROJECT)
 
+    def status(self) -> str:
+        """What `status` prints; its exit status 4 says that something hangs."""
+        call = [PYTHON, "-m", "watchdog", "status", "-c", str(self.config)]
+        told = subprocess.run(call, capture_output=True, text=True, timeout=30.0, cwd=PROJECT)
+        if told.returncode not in (0, 4):
+            raise RuntimeError(f"status ended with {told.returncode}: {told.stderr}")
+        return told.stdout
+
     def incidents(self) -> list[dict[str, Any]]:
         """All incidents that it has recorded, as `incidents --json` tells them."""
         listed: list[dict[str, Any]] = json.loads(self.command("incidents", "--json"))

@@ -74,7 +74,7 @@ def frozen_disk() -> Measured:
                 time.mark("frozen")
                 incident = time.mark_when("told", lambda: _storage_incident(agent), 45.0)
                 check(actions(agent) == [], "nothing is killed")
-                check("storage_stalled" in agent.command("status"), "status answers")
+                check("storage_stalled" in agent.status(), "status answers")
                 check(agent.metrics(), "metrics answer")
             wait_until(lambda: lab.has(images.BIG) or None, "the pull ends after the thaw", 60.0)
     return Measured({"told": time.between("frozen", "told")}, incident["next"])
