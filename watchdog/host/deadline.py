@@ -19,7 +19,7 @@ from watchdog.errors import Deadline, Unavailable
 
 _Result = TypeVar("_Result")
 
-_MOST_LEFT_BEHIND = 4
+MOST_LEFT_BEHIND = 4
 _left_behind: List[threading.Thread] = []
 
 
@@ -30,7 +30,7 @@ def within(deadline_s: float, what: str, call: Callable[[], _Result]) -> _Result
     too many earlier calls still hang.
     """
     _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
-    if len(_left_behind) >= _MOST_LEFT_BEHIND:
+    if len(_left_behind) >= MOST_LEFT_BEHIND:
         raise Unavailable(f"{what} was not asked: {len(_left_behind)} earlier calls still hang")
     results: List[_Result] = []
     errors: List[BaseException] = []
