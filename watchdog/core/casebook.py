@@ -64,7 +64,7 @@ class Casebook:
 
     # --- what comes in ---------------------------------------------------------
 
-    def remember(self, records: List[Dict[str, Any]], world: World) -> None:
+    def remember(self, records: List[Any], world: World) -> None:
         """Take up the open incidents of an agent that ran before in this boot."""
         for record in records:
             try:

@@ -58,7 +58,7 @@ class World:
         self.scans: List[ExtractionScan] = []
         self.finished: List[ActionFinished] = []
         self.started: List[ActionStarted] = []
-        self.remembered: List[Dict[str, Any]] = []
+        self.remembered: List[Any] = []
 
     def apply(self, frame: Frame) -> None:
         """Take in one frame, in the order in which it was seen."""
@@ -143,7 +143,10 @@ class World:
         self.finished.append(seen)
 
     def _on_remembered(self, seen: IncidentRemembered) -> None:
-        self.remembered.append(json.loads(seen.record_json))
+        try:
+            self.remembered.append(json.loads(seen.record_json))
+        except ValueError:
+            return  # a torn file; what still hangs is found again
 
 
 def _collect(name: str) -> Callable[[World, Any], None]:
