@@ -30,6 +30,7 @@ _BUCKET = struct.Struct("=QQ")  # root sequence
 _IS_BRANCH, _IS_LEAF, _HOLDS_BUCKET = 1, 2, 1
 _FIRST_PAGE_BYTES = 4096
 _MOST_PAGES = 20_000
+_DEEPEST = 16  # a tree of that depth does not fit on any disk
 _TRIES = 3
 
 
@@ -66,16 +67,16 @@ class Bucket:
             here = dict(here.buckets()).get(name) if here is not None else None
         return here
 
-    def _entries(self, page: bytes) -> Iterator[Tuple[bytes, Union[bytes, Bucket]]]:
+    def _entries(self, page: bytes, depth: int = 0) -> Iterator[Tuple[bytes, Union[bytes, Bucket]]]:
         _, flags, count, _ = _PAGE.unpack_from(page)
         if flags & _IS_LEAF:
             yield from self._leaf(page, count)
-        elif flags & _IS_BRANCH:
+        elif flags & _IS_BRANCH and depth < _DEEPEST:
             for index in range(count):
                 child = _BRANCH_ELEMENT.unpack_from(page, _PAGE.size + index * _BRANCH_ELEMENT.size)[2]
-                yield from self._entries(self._file.page(child))
+                yield from self._entries(self._file.page(child), depth + 1)
         else:
-            raise _TornError("a page that is neither branch nor leaf")
+            raise _TornError("a page that is neither branch nor leaf, or in a circle")
 
     def _leaf(self, page: bytes, count: int) -> Iterator[Tuple[bytes, Union[bytes, Bucket]]]:
         for index in range(count):
@@ -149,6 +150,8 @@ class _File:
         if self._pages_read > _MOST_PAGES:
             raise _TornError(f"more than {_MOST_PAGES} pages")
         offset = number * self._page_bytes
+        if offset >= os.fstat(self._descriptor).st_size:
+            raise _TornError(f"page {number} is behind the end")
         page = os.pread(self._descriptor, self._page_bytes, offset)
         overflow = _PAGE.unpack_from(page)[3]
         if overflow > _MOST_PAGES:
