@@ -20,4 +20,5 @@ CASES = [
     *hands_off.CASES,
     *no_incident.CASES,
     *observing.CASES,
+    *killed_agent.CASES,
 ]
