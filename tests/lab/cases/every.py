@@ -6,6 +6,7 @@ from tests.lab.cases import (
     giving_up,
     hands_off,
     hung_decompressor,
+    killed_agent,
     no_incident,
     observing,
     other_stages,
