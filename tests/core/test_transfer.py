@@ -1,0 +1,358 @@
+"""core/transfer, feeding, attempts, estimate: which connection feeds which layer, and how it went."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.network import MB, SECOND_NS, Layer, Network
+from watchdog.core.attempts import Ending, read_failure
+from watchdog.core.download import Download, Phase
+from watchdog.core.estimate import estimate
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def network(request: pytest.FixtureRequest) -> Network:
+    return Network(tls=request.param)
+
+
+def seen(network: Network, layer: Layer) -> Download:
+    return network.transfers.downloads["docker"][layer.name]
+
+
+def inode(layer: Layer) -> int:
+    assert layer.wire is not None
+    return layer.wire.sample.inode
+
+
+# --- what feeds what ----------------------------------------------------------------------
+
+
+def test_one_layer_is_fed_by_its_connection(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    download = seen(network, layer)
+    assert download.phase is Phase.RECEIVING and download.samples == 0
+    assert download.connection is not None and download.connection.inode == inode(layer)
+    assert download.rate == pytest.approx(5 * MB, rel=0.01)
+
+
+def test_three_layers_at_different_rates_each_have_their_own(network: Network) -> None:
+    layers = [network.layer(rate=rate * MB) for rate in (3, 4, 7)]
+    network.tick(4)
+    for layer in layers:
+        connection = seen(network, layer).connection
+        assert connection is not None and connection.inode == inode(layer)
+
+
+def test_layers_that_stand_at_the_same_byte_are_certain_as_a_group(network: Network) -> None:
+    layers = [network.layer() for _ in range(3)]
+    network.tick(3)
+    for layer in layers:
+        layer.rate = 0
+    network.tick(5)
+    found = {seen(network, layer).connection.inode for layer in layers}  # type: ignore[union-attr]
+    assert found == {inode(layer) for layer in layers}
+
+
+def test_one_connection_too_many_that_fits_makes_nothing_certain(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    layer.rate = 0
+    network.other(received=layer.size + 420)
+    network.tick(2)
+    assert seen(network, layer).phase is Phase.UNCLEAR and seen(network, layer).connection is None
+
+
+def test_many_other_connections_do_not_disturb(network: Network) -> None:
+    for number in range(60):
+        network.other(received=number * 1000, remote="10.0.0.9:24224")
+    layer = network.layer()
+    network.tick(3)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+
+
+def test_a_connection_that_is_used_again_is_told_by_its_growth(network: Network) -> None:
+    """Keep-alive, as of docker 29.4: it has received other layers before this one."""
+    layer = network.layer(rate=0)
+    assert layer.wire is not None
+    layer.wire.receive(70 * MB, network.now_ns)
+    network.tick()
+    layer.rate = 5 * MB
+    network.tick(3)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+
+
+def test_an_agent_that_comes_in_the_middle_finds_the_connection(network: Network) -> None:
+    layer = network.layer()
+    for _ in range(20):
+        network._advance(layer, 1.0)
+    layer.rate = 0
+    network.tick(2)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+
+
+def test_between_attempts_nothing_feeds_it_though_a_twin_stands_at_the_same_byte(
+    network: Network,
+) -> None:
+    one, twin = network.layer(), network.layer()
+    network.tick(3)
+    twin.rate = 0
+    network.cut(one)
+    one.rate = 0
+    network.tick(2)
+    assert seen(network, one).connection is None and seen(network, one).phase is Phase.BETWEEN
+    connection = seen(network, twin).connection
+    assert connection is not None and connection.inode == inode(twin)
+
+
+def test_what_a_refused_resume_leaks_feeds_nothing(network: Network) -> None:
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    layer.rate = 0
+    network.tick(7)
+    network.refuse_range(layer)
+    layer.rate = 5 * MB
+    network.tick(14)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+    assert seen(network, layer).cut_backs == 1
+
+
+# --- stillness ----------------------------------------------------------------------------
+
+
+def test_silence_counts_and_one_byte_ends_it(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    layer.rate = 0
+    network.tick(6)
+    assert seen(network, layer).samples == 6
+    layer.rate = 1
+    network.tick()
+    assert seen(network, layer).samples == 0
+
+
+def test_bytes_on_the_wire_alone_are_movement_too() -> None:
+    network = Network(tls=True)
+    layer = network.layer()
+    network.tick(3)
+    layer.rate = 0
+    network.tick(3)
+    assert layer.wire is not None
+    layer.wire.receive(100, network.now_ns)  # a part of a TLS record: nothing reaches the file yet
+    network.tick()
+    assert seen(network, layer).samples == 0
+
+
+def test_a_pause_of_the_machine_is_no_silence(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    layer.rate = 0
+    network.tick(5)
+    network.tick(seconds=3600)
+    assert seen(network, layer).samples == 0
+    network.tick()
+    assert seen(network, layer).samples == 1
+
+
+def test_a_late_look_within_three_ticks_goes_on_counting(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    layer.rate = 0
+    network.tick(2)
+    network.tick(seconds=2.5)
+    assert seen(network, layer).samples == 3
+
+
+# --- before the first byte -----------------------------------------------------------------
+
+
+def test_a_layer_that_waits_for_its_first_byte_knows_its_request(network: Network) -> None:
+    layer = network.layer(rate=0)
+    network.tick(4)
+    download = seen(network, layer)
+    assert download.phase is Phase.WAITING and not download.contested
+    assert [one.inode for one in download.waiting] == [inode(layer)]
+
+
+def test_a_manifest_request_beside_it_contests_it(network: Network) -> None:
+    layer = network.layer(rate=0)
+    network.other()
+    network.tick(4)
+    assert seen(network, layer).contested
+
+
+def test_a_connection_that_is_older_than_the_wait_contests_nothing(network: Network) -> None:
+    for _ in range(3):
+        network.other(remote="10.0.0.9:24224")  # a log driver that is never answered
+    network.tick(10)
+    layer = network.layer(rate=0)
+    network.tick(4)
+    assert not seen(network, layer).contested and len(seen(network, layer).waiting) == 1
+
+
+# --- attempts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "ending"),
+    [
+        ("fin", Ending.FIN),
+        ("reset", Ending.RESET),
+        ("ours", Ending.OURS),
+        ("timeout", Ending.TIMEOUT),
+    ],
+)
+@pytest.mark.parametrize("sees", [False, True], ids=["log", "log and kernel"])
+def test_how_an_attempt_ended(how: str, ending: Ending, sees: bool) -> None:
+    network = Network(sees=sees)
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer, how)
+    network.tick(2)
+    (attempt,) = seen(network, layer).attempts
+    assert (attempt.ending, attempt.number, attempt.limit) == (ending, 1, 5)
+    assert (attempt.from_bytes, attempt.layer_bytes) == (0, 20 * MB)
+
+
+@pytest.mark.parametrize(("how", "ending"), [("fin", Ending.FIN), ("reset", Ending.RESET)])
+def test_the_kernel_alone_tells_it_too(how: str, ending: Ending) -> None:
+    network = Network(tells=False, sees=True)
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer, how)
+    network.tick(5)
+    download = seen(network, layer)
+    assert download.attempts[0].ending is ending and download.failures == 1 and download.limit is None
+
+
+def test_with_neither_an_end_is_unknown() -> None:
+    network = Network(tells=False)
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    network.tick(2)
+    assert seen(network, layer).attempts[0].ending is Ending.UNKNOWN
+
+
+def test_a_resumed_attempt_begins_where_the_first_ended(network: Network) -> None:
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    network.tick(9)
+    first, second = seen(network, layer).attempts
+    assert not first.resumed and second.resumed and second.from_bytes == 20 * MB
+    assert second.ending is Ending.OPEN and second.layer_bytes == layer.size - 20 * MB
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+
+
+def test_a_refused_range_is_told_and_the_next_attempt_begins_at_nothing(network: Network) -> None:
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer, "reset")
+    layer.rate = 0
+    network.tick(7)
+    network.refuse_range(layer)
+    layer.rate = 5 * MB
+    network.tick(14)
+    endings = [(one.ending, one.from_bytes) for one in seen(network, layer).attempts]
+    assert endings[0] == (Ending.RESET, 0)
+    assert endings[-1] == (Ending.OPEN, 0)
+    assert Ending.RANGE_REFUSED in [ending for ending, _ in endings]
+
+
+def test_lines_of_two_layers_go_to_their_own_by_the_port() -> None:
+    network = Network()
+    one, two = network.layer(rate=3 * MB), network.layer(rate=4 * MB)
+    network.tick(3)
+    network.cut(two, "reset")
+    network.cut(one, "timeout")
+    network.tick(2)
+    assert seen(network, one).attempts[0].ending is Ending.TIMEOUT
+    assert seen(network, two).attempts[0].ending is Ending.RESET
+
+
+def test_a_layer_that_is_complete_has_no_failed_attempt(network: Network) -> None:
+    layer = network.layer(total=10 * MB)
+    network.tick(2)
+    assert layer.complete
+    network.tick()
+    assert network.transfers.of("docker") == ()
+    assert network.transfers.finished["docker"] == (10 * MB,)
+
+
+def test_another_daemon_begins_anew(network: Network) -> None:
+    layer = network.layer()
+    network.tick(3)
+    scan = network.transfers.scans["docker"]
+    later = type(scan)("docker", type(scan.daemon)(6000, 1), blobs=scan.blobs)
+    network.transfers.update(later, network.now_ns + SECOND_NS)
+    assert seen(network, layer).attempts == () and seen(network, layer).samples == 0
+
+
+# --- lines of the log, as dockerd 20.10.24 and 19.03 wrote them ----------------------------------
+
+RESET = (
+    'time="2026-11-21T06:19:15.838257540Z" level=info msg="Download failed, retrying (1/5): '
+    'read tcp 127.0.0.1:46688->127.0.0.1:51067: read: connection reset by peer"'
+)
+
+
+def test_a_line_about_a_failed_attempt_is_read() -> None:
+    failure = read_failure(RESET, 7)
+    assert failure is not None
+    assert (failure.ending, failure.local, failure.number, failure.limit, failure.at_ns) == (
+        Ending.RESET,
+        "127.0.0.1:46688",
+        1,
+        5,
+        7,
+    )
+
+
+def test_the_oldest_form_has_no_numbers() -> None:
+    failure = read_failure('level=error msg="Download failed, retrying: unexpected EOF"', 7)
+    assert failure is not None and (failure.ending, failure.number, failure.limit) == (Ending.FIN, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'level=error msg="Download failed after 6 attempts: unexpected EOF"',
+        'level=error msg="Upload failed, retrying: unexpected EOF"',
+        'level=info msg="Attempting next endpoint for pull after error: unexpected EOF"',
+        "",
+    ],
+)
+def test_other_lines_are_none(text: str) -> None:
+    assert read_failure(text, 7) is None
+
+
+# --- the end -------------------------------------------------------------------------------
+
+
+def test_an_estimate_of_the_end() -> None:
+    network = Network()
+    network.layer(total=10 * MB, rate=5 * MB)
+    slow = network.layer(total=100 * MB, rate=2 * MB)
+    network.tick(6)
+    found = estimate(
+        network.transfers.of("docker"), network.transfers.finished["docker"], (10 * MB, 100 * MB)
+    )
+    assert (found.done_bytes, found.total_bytes, found.slowest) == (22 * MB, 110 * MB, slow.name)
+    assert found.seconds_left == pytest.approx(44, abs=1)
+
+
+def test_no_estimate_where_nothing_moves_or_the_size_is_unknown() -> None:
+    network = Network()
+    layer = network.layer()
+    network.tick(3)
+    assert estimate(network.transfers.of("docker"), (), ()).seconds_left is None
+    layer.rate = 0
+    network.tick(12)
+    assert estimate(network.transfers.of("docker"), (), (200 * MB,)).seconds_left is None

@@ -1,0 +1,90 @@
+"""Who waits for downloads: the pulls under way, and the registries that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, Optional, Tuple
+
+from watchdog.core.observation import Client, ProcessKey
+from watchdog.core.pull import pull_clients
+from watchdog.core.reference import parse_reference
+from watchdog.core.world import World
+
+DEFAULT_SLOTS = 3  # dockerd's max-concurrent-downloads
+_DEFAULT_PORTS = frozenset({80, 443})
+_LOOPBACK_NAMES = ("localhost", "127.", "[::1]")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A client that waits for its pull since it was first seen.
+
+    `layers`: digests and sizes from its manifest; None before that is known.
+    """
+
+    client: Client
+    since_ns: int
+    layers: Optional[FrozenSet[Tuple[str, int]]] = None
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Everybody who waits for downloads of one runtime.
+
+    `ports`: of the registries that the images name; `loopback_ports`: of those
+    that are on this machine by their own name.  `pushing`: somebody pushes.
+    """
+
+    waiting: Tuple[Waiting, ...] = ()
+    ports: FrozenSet[int] = frozenset()
+    loopback_ports: FrozenSet[int] = frozenset()
+    pushing: bool = False
+    slots: int = DEFAULT_SLOTS
+
+    @property
+    def since_ns(self) -> Optional[int]:
+        """When the oldest of the pulls was first seen."""
+        return min((one.since_ns for one in self.waiting), default=None)
+
+
+class Arrivals:
+    """When each client of a pull was first seen."""
+
+    def __init__(self) -> None:
+        self._since: Dict[Tuple[str, ProcessKey], int] = {}
+
+    def demand(self, world: World, runtime: str) -> Demand:
+        """Who waits now; to be asked at every tick."""
+        scan = world.clients.get(runtime)
+        clients = [one for one in pull_clients(world, runtime) if one.connected is not False]
+        there = {(runtime, one.key) for one in clients}
+        others = {name: at for name, at in self._since.items() if name[0] != runtime or name in there}
+        self._since = {**{name: world.now_ns for name in there}, **others}
+        names = (parse_reference(one.image or "") for one in clients)
+        hosts = {one.registry for one in names if one is not None}
+        return Demand(
+            waiting=tuple(
+                Waiting(one, self._since[(runtime, one.key)], _layers(world, runtime, one)) for one in clients
+            ),
+            ports=frozenset(port for host in hosts for port in _ports(host)),
+            loopback_ports=frozenset(
+                port for host in hosts if host.startswith(_LOOPBACK_NAMES) for port in _ports(host)
+            ),
+            pushing=any(one.verb == "push" for one in scan.clients) if scan else False,
+        )
+
+
+def _ports(host: str) -> FrozenSet[int]:
+    port = host.rpartition(":")[2]
+    return frozenset({int(port)}) if port.isdecimal() and ":" in host else _DEFAULT_PORTS
+
+
+def _layers(world: World, runtime: str, client: Client) -> Optional[FrozenSet[Tuple[str, int]]]:
+    name = parse_reference(client.image or "")
+    if name is None:
+        return None
+    for manifest in reversed(list(world.manifests.values())):
+        named = name.repository in manifest.repositories and name.digest in (None, manifest.digest)
+        if named and manifest.runtime == runtime:
+            return frozenset((one.digest, one.size_bytes) for one in manifest.layers)
+    return None
