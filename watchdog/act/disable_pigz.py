@@ -53,7 +53,8 @@ def effect(context: Context, intended: Plan[Disabling]) -> Made:
     environment_file.check(path)
     environment_file.write(path, _LINE)
     try:
-        made = restart_runtime.effect(context, Plan(intended.steps, memory.restart))
+        deadline_ns = context.settings.deadlines_ns[Remedy.DISABLE_PIGZ]
+        made = restart_runtime.perform(context, memory.restart, deadline_ns)
     except WatchdogError:
         if proc.is_alive(memory.restart.key):
             with suppress(WatchdogError):  # what stopped the restart is the news

@@ -52,6 +52,7 @@ class Restart:
 
 def plan(context: Context) -> Plan[Restart]:
     """Check every condition; Refused with all that speak against it."""
+    deadline_ns = context.settings.deadlines_ns[Remedy.RESTART_RUNTIME]
     with held_runtime(context.settings, context.incident.daemon) as daemon:
         answer = restart_conditions.check(context.settings, daemon)
         dump = [] if answer.is_fresh else [f"ask {daemon.name} for its goroutines (SIGUSR1)"]
@@ -60,7 +61,7 @@ def plan(context: Context) -> Plan[Restart]:
             steps=(
                 *dump,
                 f"run `{words}`, which replaces {daemon.name}; {containers} container(s) go on",
-                f"kill it if it does not stop within {_graceful_s(context.settings):.0f} s",
+                f"kill it if it does not stop within {graceful_s(deadline_ns):.0f} s",
             ),
             memory=Restart(
                 daemon.key.pid,
@@ -73,14 +74,18 @@ def plan(context: Context) -> Plan[Restart]:
 
 def effect(context: Context, intended: Plan[Restart]) -> Made:
     """Restart it and wait for the new process."""
-    settings, memory = context.settings, intended.memory
-    began = time.monotonic()
-    ends_at = began + settings.deadlines_ns[Remedy.RESTART_RUNTIME] / 1e9 - _LEFT_FOR_RESULT_S
+    return perform(context, intended.memory, context.settings.deadlines_ns[Remedy.RESTART_RUNTIME])
+
+
+def perform(context: Context, memory: Restart, deadline_ns: int) -> Made:
+    """Restart it within a deadline, as a step of whatever remedy has that deadline."""
+    settings, began = context.settings, time.monotonic()
+    ends_at = began + deadline_ns / 1e9 - _LEFT_FOR_RESULT_S
     with held_runtime(settings, context.incident.daemon) as daemon:
         if daemon.key != memory.key:
             raise Refused("another process is the runtime by now")
         said = [] if memory.api_answers else [_dump_goroutines(daemon)]
-        said += _stop_and_start(settings, daemon, ends_at)
+        said += _stop_and_start(settings, daemon, graceful_s(deadline_ns), ends_at)
     new = _await_new(settings, memory.key, ends_at)
     if new is None:
         return Made(
@@ -99,8 +104,9 @@ def trace(context: Context, memory: Restart) -> Trace:
     return Trace.NONE
 
 
-def _graceful_s(settings: ActSettings) -> float:
-    return settings.deadlines_ns[Remedy.RESTART_RUNTIME] / 1e9 * _GRACEFUL_SHARE
+def graceful_s(deadline_ns: int) -> float:
+    """How long the old process may take to stop by itself."""
+    return deadline_ns / 1e9 * _GRACEFUL_SHARE
 
 
 def _restart_command(settings: ActSettings) -> List[str]:
@@ -119,15 +125,15 @@ def _dump_goroutines(daemon: Subject) -> str:
     return "it was asked for its goroutines (goroutine-stacks-*.log in its exec root, or its log)"
 
 
-def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> List[str]:
+def _stop_and_start(settings: ActSettings, daemon: Subject, patience_s: float, ends_at: float) -> List[str]:
     """Run the restart command beside us; kill the old process if it outlives the graceful stop."""
     said = []
     running = command.start(_restart_command(settings), max(1.0, ends_at - time.monotonic()))
     try:
-        if not _stops_gracefully(settings, daemon, running):
+        if not _stops_gracefully(daemon, running, patience_s):
             with suppress(ProcessGone):  # at the last moment
                 daemon.send(signal.SIGKILL)
-            said.append(f"it did not stop within {_graceful_s(settings):.0f} s and was killed")
+            said.append(f"it did not stop within {patience_s:.0f} s and was killed")
         done = _await_command(running, ends_at)
         if done is not None and not done.succeeded:
             said.append(f"the restart command ended badly ({_last_line(done)}); started once more")
@@ -137,13 +143,13 @@ def _stop_and_start(settings: ActSettings, daemon: Subject, ends_at: float) -> L
     return said
 
 
-def _stops_gracefully(settings: ActSettings, daemon: Subject, running: command.Running) -> bool:
+def _stops_gracefully(daemon: Subject, running: command.Running, patience_s: float) -> bool:
     """Wait for the old process to end; False when its command still waits for that, too.
 
     Raises Unavailable when the command has ended and it has not: killed then,
     nothing would bring it up again.
     """
-    limit = time.monotonic() + _graceful_s(settings)
+    limit = time.monotonic() + patience_s
     while not daemon.ends_within(_LOOK_EVERY_S):
         done, late = running.poll(), time.monotonic() > limit
         if done is not None and (late or not done.succeeded):
