@@ -152,6 +152,20 @@ def test_a_runtime_that_comes_back_with_another_pid(sensor: KernelSensor) -> Non
             assert told(observations, "fork") == Counter(family.finish().keys())
 
 
+@pytest.mark.parametrize("name", [*WITH_PROBES, "proc_connector"])
+def test_the_engine_is_heard_before_proc_is_asked(name: str) -> None:
+    """It knows the names of the dead, and when they died."""
+    with sensing(name) as sensor, Family(CHILDREN, linger_ms=300) as family, Family(1) as another:
+        sensor.runtime_changed(family.pid)
+        family.start()
+        observations = read_until(sensor, born(CHILDREN))
+        family.finish()
+        sensor.runtime_changed(another.pid)
+        observations += sensor.read()
+    deaths = [event for event in observations if isinstance(event, ProcessEvent) and event.what == "exit"]
+    assert [event.comm for event in deaths] == ["family"] * (CHILDREN + 1)
+
+
 # --- containers and clients ----------------------------------------------------------
 
 

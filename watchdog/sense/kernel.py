@@ -57,7 +57,7 @@ class KernelSensor:
     def runtime_changed(self, pid: int) -> None:
         """A runtime is this process now.  Whoever lives below it comes with the next read()."""
         self._runtimes.add(pid)
-        self._waiting += self._compare_with_proc()
+        self._waiting += [*self._empty_ring(), *self._compare_with_proc()]
 
     def read(self) -> List[Observation]:
         """What happened since the last time; never waits.  Call it every few seconds at least."""
