@@ -82,6 +82,7 @@ class Extraction:
     wrapper: Optional[Proc] = None
     untar: Optional[Proc] = None
     helpers: List[Proc] = field(default_factory=list)
+    also: List[str] = field(default_factory=list)  # other images that wait for the same layer
     hung: str = ""
 
     @property
@@ -182,9 +183,9 @@ class Machine:
     def finish(self, extraction: Extraction) -> None:
         """The image is there, and those who asked for it go."""
         self.extractions.remove(extraction)
-        if extraction.image:
-            self.arrive(extraction.image)
-            self.leave(*[one for one in self.clients if one.image == extraction.image])
+        for image in filter(None, (extraction.image, *extraction.also)):
+            self.arrive(image)
+            self.leave(*[one for one in self.clients if one.image == image])
 
     # --- how it hangs ----------------------------------------------------------------------------
 
@@ -241,7 +242,7 @@ class Machine:
 
     # --- a second passes, and is seen ------------------------------------------------------------
 
-    def advance(self) -> None:
+    def advance(self, seconds: float = 1.0) -> None:
         """What does not hang moves; what is extracted is done."""
         if self.disk_moves and self.sectors is not None:
             self.sectors += 100
@@ -249,7 +250,7 @@ class Machine:
             self.daemon.pass_bytes(1000, 1000)
         for one in list(self.extractions):
             if one.hung == "spinning":
-                one.worker.cpu_ticks = (one.worker.cpu_ticks or 0) + 100
+                one.worker.cpu_ticks = (one.worker.cpu_ticks or 0) + int(100 * seconds)
             if not one.hung:
                 one.move(8 * MIB)
             if not one.hung and one.done:

@@ -79,7 +79,7 @@ class Scene(Machine):
         """Look that many times, so many seconds apart; the last tick."""
         for _ in range(count):
             self.now_ns += int(seconds * SECOND_NS)
-            self.advance()
+            self.advance(seconds)
             self.step(self.observe())
         return self.ticks[-1]
 
@@ -215,6 +215,10 @@ class Scene(Machine):
     def repull(self, image: str, digest: str) -> None:
         """The image is pulled again, and comes to the last part of its first layer."""
         size = next(one.layers[0].size_bytes for one in self.manifests if one.digest == digest)
+        for one in self.extractions:
+            if one.blob and one.blob.size_bytes == size:
+                one.also.append(image)  # a layer is extracted once for all who wait for it
+                return
         self.extract(image, size, digest).move(max(0, size - 60 * MIB))
 
     def write(
