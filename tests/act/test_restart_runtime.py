@@ -127,14 +127,14 @@ class TestRefusals:
         incident = hung(scene)
         scene.lab.unpigz.arm(Fault.SLOW, after_bytes=0, runs=1)
         scene.lab.pull(images.OTHER)
-        wait_until(lambda: len(scene.lab.dockerd.decompressors) == 2, "the other pull is in extraction")
+        wait_until(lambda: len(scene.lab.dockerd.decompressors) >= 2, "the other pull is in extraction")
 
         assert "something is under way that moves: " in refused(scene, "restart_runtime", incident)
 
     def test_while_a_build_waits(self, scene: Scene) -> None:
         incident = hung(scene)
         client = scene.lab.build(images.OTHER)
-        wait_until(lambda: len(scene.lab.dockerd.decompressors) == 2, "the build has begun")
+        wait_until(lambda: len(scene.lab.dockerd.decompressors) >= 2, "the build has begun")
 
         assert f"docker build (pid {client.pid}) is in progress" in refused(
             scene, "restart_runtime", incident
