@@ -85,9 +85,9 @@ class ExtractionSensor:
     def _meet(self) -> None:
         """Find out what stays as it is for as long as a daemon lives."""
         target = self._target
-        if target == self._met:
-            return
         daemon, data_root = target
+        if target == self._met or (daemon is not None and not proc.is_alive(daemon, self._root)):
+            return
         if daemon is not None and daemon != self._met[0]:
             self._family.adopt(daemon)
         self._device = self._find_device(daemon, data_root)
@@ -104,7 +104,7 @@ class ExtractionSensor:
 
     def _living_daemon(self) -> Optional[ProcessKey]:
         daemon, _ = self._met
-        return daemon if daemon is not None and self._family.is_alive(daemon) else None
+        return daemon if daemon is not None and proc.is_alive(daemon, self._root) else None
 
     def _scan(self) -> ExtractionScan:
         daemon = self._living_daemon()

@@ -17,6 +17,7 @@ from watchdog.sense.roles import DECOMPRESSORS, Kind, Role, Roles
 
 _MOST_MEMBERS = 32  # of one stage; a wrapper of a wrapper has three
 _INIT_PID = 1
+_OF_SERVICES = ("", "name=systemd")  # version 2, and systemd's own of version 1
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,6 @@ class Family:
             seen = process.seen
             if seen.comm in DECOMPRESSORS and seen.parent_pid == _INIT_PID and own & _groups(process):
                 self.subtree(process.key)
-
-    def is_alive(self, key: ProcessKey) -> bool:
-        """Whether that process exists and has not ended; a zombie has."""
-        return any(process.key == key for process in self._living([key.pid]))
 
     def children(self, daemon: ProcessKey) -> List[Child]:
         """The runtime's children, in the order of their pids.  Raises ProcessGone, Unavailable.
@@ -112,14 +109,14 @@ class Family:
             except ProcessGone:
                 continue
             with opened as process:
-                if process.seen.state != "Z":
+                if process.seen.state not in proc.ENDED_STATES:
                     yield process
 
 
 def _groups(process: Process) -> Set[Tuple[str, str]]:
-    """The control groups of a process, without those that hold everybody."""
+    """Where a process is in the hierarchies that tell services apart; not the root, which holds everybody."""
     try:
         groups = cgroup.membership(process)
     except (ProcessGone, Unavailable):
         return set()
-    return {(name, path) for name, path in groups.items() if path != "/"}
+    return {(name, groups[name]) for name in _OF_SERVICES if groups.get(name, "/") != "/"}

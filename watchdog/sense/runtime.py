@@ -24,7 +24,6 @@ _SECOND_NS = 1_000_000_000
 _REPEAT_NS = 30 * _SECOND_NS  # tell, also when nothing has changed
 _HOLDER_NS = 30 * _SECOND_NS  # make sure that the process still has the socket
 _STOPPED = ("T", "t")
-_ZOMBIE = "Z"
 
 
 class RuntimeSensor:
@@ -105,7 +104,7 @@ class RuntimeSensor:
             return ""
         try:
             with proc.open_process(self._process, self._root) as process:
-                return "" if process.seen.state == _ZOMBIE else process.seen.state
+                return "" if process.seen.state in proc.ENDED_STATES else process.seen.state
         except ProcessGone:
             return ""
 

@@ -98,7 +98,7 @@ class Whereabouts:
     def _key_if_holder(self, pid: int, inode: int) -> Optional[ProcessKey]:
         try:
             with Process(pid, self._root) as process:
-                if pid == 1 or process.seen.comm in _ACTIVATORS or process.seen.state == "Z":
+                if pid == 1 or process.seen.comm in _ACTIVATORS or process.seen.state in proc.ENDED_STATES:
                     return None
                 return process.key if unix_sockets.holds(process, inode) else None
         except (ProcessGone, Unavailable):
