@@ -16,7 +16,6 @@ from typing import Any, List, Tuple
 from watchdog.errors import Unavailable
 
 RING_CALLBACK = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_size_t)
-_PRINT_CALLBACK = ct.CFUNCTYPE(ct.c_int, ct.c_int, ct.c_char_p, ct.c_void_p)
 
 _Prototype = Tuple[str, Any, List[Any]]
 
@@ -25,7 +24,7 @@ _MAPS_AND_RINGS: List[_Prototype] = [
     ("bpf_map_lookup_elem", ct.c_int, [ct.c_int, ct.c_void_p, ct.c_void_p]),
     ("bpf_map_delete_elem", ct.c_int, [ct.c_int, ct.c_void_p]),
     ("libbpf_num_possible_cpus", ct.c_int, []),
-    ("libbpf_set_print", ct.c_void_p, [_PRINT_CALLBACK]),
+    ("libbpf_set_print", ct.c_void_p, [ct.c_void_p]),
     ("ring_buffer__new", ct.c_void_p, [ct.c_int, RING_CALLBACK, ct.c_void_p, ct.c_void_p]),
     ("ring_buffer__consume", ct.c_int, [ct.c_void_p]),
     ("ring_buffer__free", None, [ct.c_void_p]),
@@ -45,10 +44,6 @@ _OBJECTS: List[_Prototype] = [
     ("bpf_program__attach", ct.c_void_p, [ct.c_void_p]),
     ("bpf_link__destroy", ct.c_int, [ct.c_void_p]),
 ]
-
-
-# libbpf would print to our stderr; what matters comes back as errno.
-_say_nothing = _PRINT_CALLBACK(lambda level, text, arguments: 0)
 
 
 def for_objects() -> ct.CDLL:
@@ -86,5 +81,5 @@ def _declare(library: ct.CDLL, prototypes: List[_Prototype]) -> ct.CDLL:
         except AttributeError:
             raise Unavailable(f"{library._name} is too old: it has no {name}") from None
         function.restype, function.argtypes = result, arguments
-    library.libbpf_set_print(_say_nothing)
+    library.libbpf_set_print(None)  # not to our stderr: what matters comes back as errno
     return library

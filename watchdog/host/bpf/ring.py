@@ -7,7 +7,7 @@ an exception there and the event with it.  Decoding comes after.
 from __future__ import annotations
 
 import ctypes as ct
-from typing import List
+from typing import Any, List
 
 from watchdog.errors import Unavailable
 from watchdog.host.bpf import library
@@ -24,10 +24,18 @@ class Ring:
         self._libbpf = libbpf
         self._most_records = most_records
         self._records: List[bytes] = []
-        self._callback = library.RING_CALLBACK(self._take)  # referenced as long as the ring lives
+        self._callback = self._make_callback()  # referenced as long as the ring lives
         self._ring = libbpf.ring_buffer__new(descriptor, self._callback, None, None)
         if not self._ring:
             raise Unavailable(f"the ring buffer cannot be mapped: {library.last_error()}")
+
+    def _make_callback(self) -> Any:
+        try:
+            return library.RING_CALLBACK(self._take)
+        except MemoryError:  # old libffi writes code at run time
+            raise Unavailable(
+                "no callback can be made (MemoryDenyWriteExecute= with an old libffi?)"
+            ) from None
 
     def consume(self) -> List[bytes]:
         """Take what is there without waiting, at most `most_records`."""
