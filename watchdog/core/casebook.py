@@ -39,6 +39,9 @@ UNSETTLED_NS = 10 * MINUTE_NS
 UNSETTLED_REPULL_NS = 150 * MINUTE_NS
 _MS_NS = 1_000_000  # a record keeps no finer times
 
+# What the ledger may still correct: an action that runs, or one that ended without a word.
+UNSETTLED = (None, Outcome.EXPIRED)
+
 
 class Casebook:
     """All incidents of this boot, by id, oldest first."""
@@ -212,7 +215,7 @@ class Casebook:
 
     def _sync_result(self, incident: Incident, entry: LedgerEntry) -> None:
         known = next((one for one in incident.actions if one.action == entry.action), None)
-        if known is not None and known.outcome is not None:
+        if known is not None and (known.outcome not in UNSETTLED or known.outcome is entry.outcome):
             return
         if known is None:
             known = ActionTaken(entry.action, entry.remedy, entry.wall_ns)

@@ -12,7 +12,7 @@ from typing import List, Mapping, Optional, Tuple, Union
 
 from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Cause
 from watchdog.core.history import History
-from watchdog.core.incident import EFFECTIVE, Incident, State
+from watchdog.core.incident import Incident, State
 from watchdog.core.observation import Outcome, Sight
 from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Budget, Mode, Policy, Remedy
 from watchdog.core.tick import Call, Decision
@@ -171,10 +171,14 @@ def _stopped_again(incident: Incident, world: World, history: History) -> Option
 
 
 def _step(remedy: Remedy, incident: Incident, world: World, history: History) -> Union[Act, Wait, str]:
-    """This rung of the ladder; a text says why it is used up."""
+    """This rung of the ladder; a text says why it is used up.
+
+    An action whose process ended without a word may be tried again: it finds out
+    from the machine first whether its predecessor took effect.
+    """
     culprit, boot = incident.culprit.key, world.machine.boot_id
     made = history.made(remedy, culprit, boot, incident.acknowledged_wall_ns)
-    if made or incident.taken(remedy.value, *EFFECTIVE):
+    if made or incident.taken(remedy.value, Outcome.DONE):
         return f"{remedy.value} did not help"
     return _attempt(remedy, incident, world, history)
 
@@ -183,7 +187,7 @@ def _attempt(remedy: Remedy, incident: Incident, world: World, history: History)
     """Whether that remedy may be tried now; a text says why no more."""
     name = remedy.value
     refused = incident.taken(name, Outcome.REFUSED)
-    failed = incident.taken(name, Outcome.FAILED)
+    failed = incident.taken(name, Outcome.FAILED, Outcome.EXPIRED)
     if len(refused) >= REFUSALS_MAX or len(failed) >= FAILURES_MAX:
         return f"{name}: {(failed + refused)[-1].detail}"
     if not _within_budget(remedy, incident, world.policy, history):
