@@ -8,7 +8,7 @@ from typing import Tuple
 _COMMON = (
     *("systemd-sysv", "udev", "dbus", "kmod", "procps", "iproute2", "e2fsprogs", "ca-certificates"),
     # The node: a runtime, a registry for it to pull from, and what pull-watchdog depends on.
-    *("docker.io", "pigz", "docker-registry", "python3-psutil", "python3-structlog"),
+    *("docker.io", "apparmor", "pigz", "docker-registry", "python3-psutil", "python3-structlog"),
     *("python3-prometheus-client", "python3-yaml", "python3-systemd", "python3-bpfcc"),
     # Two packages with which it must share the name `watchdog`.
     *("python3-watchdog", "watchdog"),

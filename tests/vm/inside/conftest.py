@@ -1,63 +1,37 @@
-"""What the checks inside a guest share: the machine, and the package that is put on it."""
+"""Fixtures of the checks: the package, installed as an operator does it, and a node to try it on."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Optional, TypeVar
+from typing import Iterator
 
 import pytest
 
-T = TypeVar("T")
-UNIT = "pull-watchdog.service"
+from tests.vm.inside.machine import codename, run, show, wait_until  # noqa: F401
+from tests.vm.inside.node import Node
+from tests.vm.suite import SUITES, Suite
+
 DIST = Path("/srv/dist")
 
 
-def run(*command: str, deadline_s: float = 120.0, check: bool = True) -> str:
-    """What a program prints on both its outputs.  Raises AssertionError with it when it fails."""
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=deadline_s,
-        check=False,
-    )
-    said = done.stdout.decode(errors="replace")
-    assert done.returncode == 0 or not check, f"{' '.join(command)}: status {done.returncode}: {said[-3000:]}"
-    return said
-
-
-def wait_until(what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0) -> T:
-    """The first true answer.  Raises AssertionError, saying what was waited for."""
-    ends_at = time.monotonic() + deadline_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < ends_at, f"not within {deadline_s:g} s: {what}"
-        time.sleep(0.2)
-
-
-def show(unit: str, *properties: str) -> Dict[str, str]:
-    """Properties of a unit, as systemd tells them."""
-    lines = run("systemctl", "show", "-p", ",".join(properties), unit).splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
-
-
-def journal(unit: str = UNIT, lines: int = 60) -> str:
-    return run("journalctl", "-u", unit, "-n", str(lines), "--no-pager", "-o", "short-monotonic")
+@pytest.fixture(scope="session")
+def suite() -> Suite:
+    """The release that this guest is."""
+    return SUITES[codename()]
 
 
 @pytest.fixture(scope="session")
-def kernel() -> str:
-    return platform.release()
-
-
-@pytest.fixture(scope="session")
-def installed() -> Iterator[None]:
-    """The package, installed as an operator does it."""
+def installed() -> None:
     run("dpkg", "-i", *(str(one) for one in DIST.glob("*.deb")), deadline_s=300.0)
-    yield
+
+
+@pytest.fixture(scope="session")
+def _one_node(installed: None) -> Node:
+    return Node(Path("/srv/node"))
+
+
+@pytest.fixture
+def node(_one_node: Node) -> Iterator[Node]:
+    """The guest as a node; cleaned after each check."""
+    yield _one_node
+    _one_node.clean()

@@ -6,6 +6,8 @@ export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/root
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export CLANG=/srv/checkout/tests/vm/inside/clang.sh LLVM_STRIP=true
 stty -F /dev/ttyS1 -opost
-# shellcheck disable=SC2046
+while IFS= read -r word; do
+	set -- "$@" "$word"
+done </srv/selection
 exec /usr/bin/python3 -m pytest -vv --tb=short -p no:cacheprovider -p tests.vm.inside.telling \
-	-o python_files='check_*.py' -o 'python_functions=check_*' tests/vm/inside $(cat /srv/selection) >/dev/console 2>&1
+	-o python_files='check_*.py' -o 'python_functions=check_*' tests/vm/inside "$@" >/dev/console 2>&1

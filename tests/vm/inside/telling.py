@@ -6,7 +6,7 @@ A check's title is the first line of its docstring.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
@@ -15,11 +15,17 @@ MOST_DETAIL_LINES = 40
 
 _titles: Dict[str, str] = {}
 _seconds: Dict[str, float] = {}
+_more: List[str] = []
 
 
 def tell(line: str) -> None:
     with LINE.open("a") as out:
         out.write(line + "\n")
+
+
+def tell_more(line: str) -> None:
+    """For a check: a line that goes with its outcome, whatever that is."""
+    _more.append(line)
 
 
 def pytest_collection_modifyitems(items: Any) -> None:
@@ -36,6 +42,8 @@ def pytest_runtest_logreport(report: Any) -> None:
     if report.when != "call" and outcome == "passed":
         return
     tell(f"{outcome} {_seconds[report.nodeid]:.1f} {_titles.get(report.nodeid, report.nodeid)}")
+    while _more:
+        tell(f"| {_more.pop(0)}")
     if outcome == "failed":
         for line in str(report.longrepr).splitlines()[-MOST_DETAIL_LINES:]:
             tell(f"| {line}")

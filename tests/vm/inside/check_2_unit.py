@@ -1,0 +1,103 @@
+"""The packaged unit under its confinement, on this release's systemd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.vm.inside.machine import journal, main_pid, mount_namespace, prop, run, systemctl, wait_until
+from tests.vm.inside.node import AGENT, Node
+from tests.vm.suite import Suite
+
+ENGINES = ("libbpf", "bcc", "proc_connector", "polling")
+
+
+def check_installing_starts_it(installed: None) -> None:
+    """Installing starts it, ready by its own word, and only to observe."""
+    assert prop(AGENT, "ActiveState") == "active", journal(AGENT)
+    assert prop(AGENT, "NRestarts") == "0", journal(AGENT)
+    assert prop(AGENT, "UnitFileState") == "enabled"
+    assert '"mode": "observe"' in run("pull-watchdog", "status", "--json", check=False)
+
+
+def check_best_engine(node: Node, suite: Suite) -> None:
+    """The best engine of this release is found, and no sensor is down."""
+    node.begin("observe")
+    state = node.state
+    assert state["engine"] == suite.engine, state["engine_attempts"]
+    assert [one for one in state["sensors"] if not one["up"]] == [], journal(AGENT)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def check_each_engine(node: Node, suite: Suite, engine: str) -> None:
+    """Under its confinement it starts with the engine."""
+    if engine == "libbpf" and suite.engine != "libbpf":
+        pytest.skip("libbpf is too old here; that auto passes it over is another check")
+    node.begin("observe", engine=engine)
+    assert node.state["engine"] == engine
+    assert prop(AGENT, "NRestarts") == "0", journal(AGENT)
+
+
+def check_mount_namespace(node: Node) -> None:
+    """It lives in the host's own mount namespace."""
+    node.begin("observe")
+    assert mount_namespace(main_pid(AGENT)) == mount_namespace(1)
+
+
+def check_confined(node: Node) -> None:
+    """It can not do what it has no need of: no new privileges, a filter, eight capabilities."""
+    node.begin("observe")
+    lines = Path(f"/proc/{main_pid(AGENT)}/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert bin(int(status["CapBnd"], 16)).count("1") == 8
+
+
+def check_doctor(node: Node) -> None:
+    """doctor finds no failure on a plain node."""
+    node.begin("observe")
+    said = run("pull-watchdog", "doctor", check=False)
+    assert "fail" not in said.lower().split(), said
+
+
+def check_hung_agent(node: Node) -> None:
+    """An agent that does not tick is restarted by systemd."""
+    node.begin("observe")
+    before = main_pid(AGENT)
+    os.kill(before, signal.SIGSTOP)
+    wait_until("systemd restarts it", lambda: main_pid(AGENT) not in (0, before), 180.0)
+    wait_until("it sees docker again", lambda: node.runtime().get("process"), 60.0)
+    assert prop(AGENT, "NRestarts") == "1"
+
+
+def check_idle_agent(node: Node) -> None:
+    """An agent that is idle for longer than that is left alone."""
+    node.begin("observe")
+    before = main_pid(AGENT)
+    time.sleep(75.0)
+    assert main_pid(AGENT) == before
+    assert prop(AGENT, "NRestarts") == "0"
+
+
+def check_wrong_configuration(node: Node) -> None:
+    """A wrong configuration is said in one line, and not tried again and again."""
+    node.begin("observe")
+    node.configure("obzerve")
+    run("systemctl", "restart", AGENT, check=False)
+    wait_until("the unit has failed", lambda: prop(AGENT, "ActiveState") == "failed", 60.0)
+    assert prop(AGENT, "NRestarts") == "0"
+    assert prop(AGENT, "ExecMainStatus") == "2"
+    assert "config.yaml:1" in journal(AGENT)
+    systemctl("reset-failed", AGENT)
+
+
+def check_other_watchdogs(installed: None) -> None:
+    """The packages python3-watchdog and watchdog are there too, and each is what it was."""
+    assert run("/usr/bin/python3", "-I", "-c", "import watchdog.observers") == ""
+    assert run("pull-watchdog", "--version").startswith("pull-watchdog ")
+    assert run("dpkg", "-S", "/usr/sbin/watchdog").startswith("watchdog:")

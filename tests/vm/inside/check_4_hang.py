@@ -1,0 +1,158 @@
+"""A hung pull under systemd's own dockerd, and the packaged agent that frees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import List, Set
+
+from tests.lab import images, sight
+from tests.lab.faults import Fault, Form
+from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl, wait_until
+from tests.vm.inside.node import AGENT, STATE_DIR, Node
+from tests.vm.suite import Suite
+
+NOTHING = {name: "off" for name in ("resume", "kill_decompressor", "substitute_decompressor")}
+
+
+def check_real_unpigz_stopped(node: Node) -> None:
+    """The system's own unpigz, stopped from outside in mid-layer, is continued and the pull completes."""
+    node.begin("enforce")
+    pull = node.pull(images.OTHER)
+    culprit = wait_until("unpigz runs", lambda: next(iter(sight.decompressors(node.dockerd)), None), 60.0)
+    os.kill(culprit, signal.SIGSTOP)
+    incident = node.incident("decompressor_stopped", "recovered")
+    assert incident["culprit"]["pid"] == culprit
+    assert [one["name"] for one in incident["actions"]] == ["resume"]
+    assert pull.wait(120) == 0 and node.has(images.OTHER)
+
+
+def check_observed(node: Node) -> None:
+    """In observe the same is told, and left as it is."""
+    node.begin("observe")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.STOP)
+    node.pull(images.SMALL)
+    culprit = node.hung()
+    incident = node.incident("decompressor_stopped", "confirmed")
+    assert incident["culprit"]["pid"] == culprit
+    assert incident["actions"] == []
+    assert sight.state(culprit) == "T"
+    assert "resume" in incident["next"]
+
+
+def check_spinning(node: Node) -> None:
+    """A spinning unpigz is killed, and the image pulled again."""
+    node.begin("enforce")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN, runs=1)
+    node.pull(images.SMALL)
+    incident = node.incident("decompressor_spinning", "recovered", "gone", deadline_s=180.0)
+    names = [one["name"] for one in incident["actions"]]
+    assert names[:1] == ["kill_decompressor"] and "repull" in names, incident["actions"]
+    wait_until("the image is there", lambda: node.has(images.SMALL), 120.0)
+
+
+def check_docker_untar(node: Node, suite: Suite) -> None:
+    """Its stages are told as they are here: docker-untar is a process up to docker 23, and none later."""
+    node.begin("observe")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.STOP)
+    node.pull(images.SMALL)
+    node.hung()
+    untars = sight.untars(node.dockerd)
+    assert bool(untars) is (suite.name != "trixie")
+    node.incident("decompressor_stopped", "confirmed")
+    roles = {one["role"] for one in node.state["stages"]}
+    assert roles == ({"decompressor"} if suite.name == "trixie" else {"decompressor", "untar"})
+
+
+def check_substituted(node: Node) -> None:
+    """One that spins at every pull is replaced by gzip with a link, and revert takes the link away."""
+    node.begin("enforce")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN)
+    node.pull(images.SMALL)
+    link = wait_until("a link is made", _links, 300.0)
+    wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
+    assert "gzip" in os.path.realpath(link[0])
+    run("pull-watchdog", "revert", "substitute_decompressor")
+    assert not _links()
+
+
+def check_mounted(node: Node) -> None:
+    """Where no link will do, the confined agent's bind mount reaches the host, and dpkg takes it away."""
+    layers = Path("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
+    layers.mkdir(parents=True, exist_ok=True)
+    marker = layers / ("0" * 64)
+    marker.touch()  # as if containerd pulled images here too
+    try:
+        node.begin("enforce")
+        node.unpigz.install(Form.BINARY)
+        node.unpigz.arm(Fault.SPIN)
+        node.pull(images.SMALL)
+        target = str(node.unpigz.path)
+        wait_until("gzip is mounted over unpigz", lambda: target in _mounts(), 300.0)
+        assert mount_namespace(main_pid(AGENT)) == mount_namespace(1)
+        wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
+        assert run("pigz", "--version").startswith("pigz")
+        run("dpkg", "-i", *map(str, Path("/root").glob("pigz_*.deb")))
+        assert target not in _mounts()
+    finally:
+        marker.unlink()
+
+
+def check_restart_of_the_agent(node: Node) -> None:
+    """A remedy that is under way outlives a stop of the agent, and the next one knows what was done."""
+    node.begin("enforce")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN, runs=1)
+    node.pull(images.SMALL)
+    wait_until("it was killed", lambda: _actions(node) & {"repull"}, 180.0)
+    ledger = (STATE_DIR / "ledger.jsonl").read_text()
+    systemctl("stop", AGENT)
+    wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
+    wait_until("nothing of it is left", lambda: not members_of_agent(), 60.0)
+    node.start()
+    assert (STATE_DIR / "ledger.jsonl").read_text().startswith(ledger)
+    assert "kill_decompressor" in _actions(node)
+
+
+def check_killed_agent(node: Node) -> None:
+    """An agent that was killed comes back, remembers the incident, and does not act twice."""
+    node.begin("enforce", remedies=NOTHING)
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.STOP)
+    node.pull(images.SMALL)
+    node.hung()
+    before = node.incident("decompressor_stopped", "confirmed", "gave_up")
+    pid = main_pid(AGENT)
+    os.kill(pid, signal.SIGKILL)
+    wait_until("systemd restarts it", lambda: main_pid(AGENT) not in (0, pid), 120.0)
+    wait_until("it sees docker", lambda: node.runtime().get("process"), 60.0)
+    after = node.incident("decompressor_stopped", "confirmed", "gave_up")
+    assert after["id"] == before["id"] and after["opened_at"] == before["opened_at"]
+    assert len(node.incidents()) == 1
+
+
+def members_of_agent() -> List[int]:
+    try:
+        return members(AGENT)
+    except FileNotFoundError:
+        return []
+
+
+def _actions(node: Node) -> Set[str]:
+    return {action["name"] for one in node.incidents() for action in one["actions"]}
+
+
+def _links() -> List[str]:
+    """Links named unpigz in the folders of docker's PATH, apart from the fake's own and pigz's own."""
+    places = (Path(folder, "unpigz") for folder in ("/usr/local/sbin", "/usr/sbin"))
+    return [str(place) for place in places if place.is_symlink()]
+
+
+def _mounts() -> List[str]:
+    """Where something is mounted, as the host sees it."""
+    return [line.split()[4] for line in Path("/proc/1/mountinfo").read_text().splitlines()]

@@ -1,0 +1,114 @@
+"""restart_runtime and disable_pigz on a real unit: refused for each reason, and done when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Iterator
+
+import pytest
+
+from tests.lab import images
+from tests.lab.faults import Fault, Form
+from tests.vm.inside.machine import environment, prop, run, systemctl, wait_until
+from tests.vm.inside.node import DOCKER, Node
+
+ENV_FILE = Path("/run/pull-watchdog-env/docker.env")
+DEPENDENT = Path("/run/systemd/system/dependent.service")
+PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
+
+
+@pytest.fixture
+def hung(node: Node) -> Iterator[Dict[str, Any]]:
+    """An incident that nobody acts upon, in a docker whose start limit is free."""
+    node.begin("observe")
+    node.restart_docker()
+    node.let_start_limit_pass()
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN)
+    node.pull(images.SMALL)
+    node.hung()
+    yield node.incident("decompressor_spinning", "confirmed")
+
+
+def check_refusals(node: Node, hung: Dict[str, Any], tmp_path: Path) -> None:
+    """restart_runtime is refused with every reason: a container, a unit that requires docker."""
+    old = node.dockerd
+    container = _running_container(tmp_path)
+    DEPENDENT.write_text(
+        "[Unit]\nRequires=docker.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
+    )
+    try:
+        systemctl("daemon-reload")
+        systemctl("start", "dependent.service")
+        told = node.act("restart_runtime", hung["id"])
+        assert told["outcome"] == "refused"
+        assert "live-restore is off" in told["detail"], told
+        assert "dependent.service" in told["detail"], told
+        assert node.act("disable_pigz", hung["id"])["outcome"] == "refused"
+        assert not ENV_FILE.exists() or ENV_FILE.read_text() == ""
+        assert node.dockerd == old
+    finally:
+        systemctl("stop", "dependent.service")
+        DEPENDENT.unlink()
+        systemctl("daemon-reload")
+        run("docker", "rm", "-f", container)
+
+
+def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
+    """With no reason against it docker is restarted, and the next restart is refused: the start limit."""
+    old = node.dockerd
+    told = node.act("restart_runtime", hung["id"])
+    assert told["outcome"] == "done", told
+    assert node.dockerd not in (0, old)
+    assert prop(DOCKER, "NRestarts") == "0"
+    wait_until("the agent sees it", lambda: node.runtime()["process"]["pid"] == node.dockerd, 60.0)
+    pull = node.pull(images.OTHER)
+    node.hung()
+    again = node.incident("decompressor_spinning", "confirmed")
+    refused = node.act("restart_runtime", again["id"])
+    assert refused["outcome"] == "refused" and "start limit" in refused["detail"], refused
+    pull.kill()
+
+
+def check_pigz_disabled(node: Node, hung: Dict[str, Any]) -> None:
+    """disable_pigz gives docker one line of environment; an agent's restart keeps it, revert takes it."""
+    told = node.act("disable_pigz", hung["id"])
+    assert told["outcome"] == "done", told
+    assert environment(node.dockerd)["MOBY_DISABLE_PIGZ"] == "true"
+    assert ENV_FILE.stat().st_mode & 0o777 == 0o600
+    assert node.pull(images.SMALL).wait(180) == 0  # unpigz would still spin
+    systemctl("restart", "pull-watchdog.service")
+    assert ENV_FILE.exists()
+    run("pull-watchdog", "revert", "disable_pigz")
+    assert not ENV_FILE.exists() or ENV_FILE.read_text() == ""
+    assert "MOBY_DISABLE_PIGZ" in environment(node.dockerd)  # until somebody restarts it
+    node.restart_docker()
+    assert "MOBY_DISABLE_PIGZ" not in environment(node.dockerd)
+
+
+def check_pigz_enabled_in_time(node: Node, hung: Dict[str, Any]) -> None:
+    """When its time is over the agent takes the line away by itself."""
+    node.configure("enforce", expiries={"disable_pigz": "20s"}, remedies={"kill_decompressor": "off"})
+    told = node.act("disable_pigz", hung["id"])
+    assert told["outcome"] == "done", told
+    systemctl("restart", "pull-watchdog.service")
+    wait_until("the line is taken away", lambda: not ENV_FILE.exists() or not ENV_FILE.read_text(), 120.0)
+
+
+def check_drop_in() -> None:
+    """docker.service lists the file from the start, and runs without it."""
+    listed = run("systemctl", "show", "-p", "EnvironmentFiles", DOCKER)
+    assert f"{ENV_FILE} (ignore_errors=yes)" in listed
+    assert ENV_FILE.parent.stat().st_mode & 0o777 == 0o700
+    assert prop(DOCKER, "ActiveState") == "active"
+
+
+def _running_container(work: Path) -> str:
+    """A container that does nothing, without a network."""
+    root = work / "root"
+    root.mkdir()
+    source = work / "pause.c"
+    source.write_text(PAUSE)
+    run("cc", "-static", "-o", str(root / "pause"), str(source))
+    run("sh", "-c", f"tar -C {root} -c . | docker import - pause:1")
+    return run("docker", "run", "-d", "--network=none", "pause:1", "/pause").strip()

@@ -1,0 +1,95 @@
+"""What checks ask of the machine that they run on: programs, units, waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, TypeVar
+
+T = TypeVar("T")
+COMMAND_DEADLINE_S = 120.0
+
+
+def run(*command: str, deadline_s: float = COMMAND_DEADLINE_S, check: bool = True) -> str:
+    """What a program prints, errors included.  Raises AssertionError with it when it fails."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=deadline_s,
+        check=False,
+    )
+    said = done.stdout.decode(errors="replace")
+    assert done.returncode == 0 or not check, f"{' '.join(command)}: status {done.returncode}: {said[-3000:]}"
+    return said
+
+
+def run_json(*command: str) -> Any:
+    """The JSON that a program prints on its standard output, whatever its exit status."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_DEADLINE_S, check=False
+    )
+    trouble = done.stderr.decode(errors="replace")
+    assert done.stdout, f"{' '.join(command)}: status {done.returncode}: {trouble}"
+    return json.loads(done.stdout)
+
+
+def wait_until(what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0) -> T:
+    """The first true answer.  Raises AssertionError, saying what was waited for."""
+    ends_at = time.monotonic() + deadline_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < ends_at, f"not within {deadline_s:g} s: {what}"
+        time.sleep(0.2)
+
+
+def systemctl(*words: str, deadline_s: float = 180.0) -> str:
+    return run("systemctl", *words, deadline_s=deadline_s)
+
+
+def show(unit: str, *names: str) -> Dict[str, str]:
+    """Properties of a unit, as systemd tells them."""
+    lines = run("systemctl", "show", "-p", ",".join(names), unit).splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def prop(unit: str, name: str) -> str:
+    """One property of a unit; empty where it is not set."""
+    return show(unit, name).get(name, "")
+
+
+def main_pid(unit: str) -> int:
+    return int(prop(unit, "MainPID"))
+
+
+def journal(unit: str, lines: int = 40) -> str:
+    """The last lines of a unit, for the message of a failed check."""
+    return run("journalctl", "-u", unit, "-n", str(lines), "--no-pager", "-o", "cat")
+
+
+def environment(pid: int) -> Dict[str, str]:
+    """A process' environment at its start."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def members(unit: str) -> List[int]:
+    """The processes in a unit's control group."""
+    group = Path("/sys/fs/cgroup") / prop(unit, "ControlGroup").lstrip("/")
+    return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+
+
+def mount_namespace(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/ns/mnt")
+
+
+def codename() -> str:
+    """Which Debian this is."""
+    lines = Path("/etc/os-release").read_text().splitlines()
+    return next(line for line in lines if line.startswith("VERSION_CODENAME=")).partition("=")[2]

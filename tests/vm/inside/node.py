@@ -1,0 +1,135 @@
+"""The guest as a node: its own dockerd, a registry to pull from, and the packaged agent.
+
+Law: nothing of the product is imported here; what it says is taken from its
+commands, and what is true from /proc, docker and systemd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import yaml
+
+from tests.lab import images, sight
+from tests.lab.faults import FakeUnpigz
+from tests.lab.processes import Cell
+from tests.lab.registry import Registry
+from tests.vm.inside.machine import journal, main_pid, run, run_json, systemctl, wait_until
+
+AGENT = "pull-watchdog.service"
+DOCKER = "docker.service"
+CONFIG = Path("/etc/pull-watchdog/config.yaml")
+STATE_DIR, RUN_DIR = Path("/var/lib/pull-watchdog"), Path("/run/pull-watchdog")
+INTERVAL_S = 62.0  # docker.service may be started three times in a minute
+
+
+class Node:
+    """One for all checks of a guest."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir()
+        self.registry = Registry(root, Cell("checks"))
+        self.unpigz = FakeUnpigz(Path("/usr/local"), Path("/usr/local/bin"))
+        self.registry.start()
+
+    # --- the agent ------------------------------------------------------------
+
+    def begin(self, mode: str = "enforce", **options: Any) -> None:
+        """Start the packaged agent with this configuration and no past."""
+        self.configure(mode, **options)
+        systemctl("stop", AGENT)
+        for folder in (STATE_DIR, RUN_DIR):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.start()
+
+    def configure(self, mode: str, **options: Any) -> None:
+        CONFIG.write_text(yaml.safe_dump({"mode": mode, **options}, sort_keys=False))
+
+    def start(self) -> None:
+        """Start the unit, and wait until it sees its runtime.  Raises AssertionError with its log."""
+        run("systemctl", "start", AGENT, deadline_s=180.0, check=False)
+        wait_until(f"the agent sees docker: {journal(AGENT)}", lambda: self.runtime().get("process"), 60.0)
+
+    @property
+    def state(self) -> Dict[str, Any]:
+        """What the agent says of itself and the host; empty while it does not run."""
+        with contextlib.suppress(AssertionError, ValueError):
+            told: Dict[str, Any] = run_json("pull-watchdog", "status", "--json")
+            return told
+        return {}
+
+    def runtime(self) -> Dict[str, Any]:
+        return next(iter(self.state.get("runtimes", [])), {})
+
+    def incidents(self) -> List[Dict[str, Any]]:
+        told: List[Dict[str, Any]] = run_json("pull-watchdog", "incidents", "--json")
+        return told
+
+    def incident(self, cause: str, *states: str, deadline_s: float = 120.0) -> Dict[str, Any]:
+        """Wait for an incident of this cause in one of these states."""
+
+        def find() -> Optional[Dict[str, Any]]:
+            return next((i for i in self.incidents() if i["cause"] == cause and i["state"] in states), None)
+
+        try:
+            return wait_until(f"incident {cause} {' or '.join(states)}", find, deadline_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is {self.incidents()}; {journal(AGENT)}") from None
+
+    def act(self, remedy: str, incident: str) -> Dict[str, Any]:
+        """Act by a person's hand; what became of it."""
+        told: Dict[str, Any] = run_json("pull-watchdog", "act", remedy, "--incident", incident, "--json")
+        return told
+
+    # --- the runtime ----------------------------------------------------------
+
+    @property
+    def dockerd(self) -> int:
+        return main_pid(DOCKER)
+
+    def reference(self, image: images.Image) -> str:
+        self.registry.publish(image)
+        return self.registry.reference(image)
+
+    def pull(self, image: images.Image) -> subprocess.Popen[bytes]:
+        """Start `docker pull`, as a user does."""
+        return subprocess.Popen(
+            ["docker", "pull", self.reference(image)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def has(self, image: images.Image) -> bool:
+        listed = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")
+        return self.registry.reference(image) in listed.split()
+
+    def hung(self) -> int:
+        """Wait until an extraction stands still; the process that decompresses."""
+        wait_until("the pull stands still", lambda: sight.stands_still(self.dockerd, 0.5), 120.0)
+        return sight.decompressors(self.dockerd)[0]
+
+    def restart_docker(self) -> None:
+        """A fresh daemon, whatever hung in the old one, and a start limit that is not used up."""
+        systemctl("reset-failed", DOCKER)
+        systemctl("restart", DOCKER)
+
+    def let_start_limit_pass(self) -> None:
+        """Wait until systemd would surely start docker once more."""
+        time.sleep(INTERVAL_S)
+
+    def clean(self) -> None:
+        """Nothing hangs, nothing is substituted, no image is there."""
+        self.unpigz.disarm()
+        self.unpigz.remove()
+        run("pull-watchdog", "revert", "--all", check=False)
+        systemctl("stop", AGENT)
+        if sight.decompressors(self.dockerd):
+            self.restart_docker()
+        for image in run("docker", "images", "-q").split():
+            run("docker", "rmi", "-f", image, check=False)
