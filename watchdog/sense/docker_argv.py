@@ -38,7 +38,7 @@ _COMPOSE: _Switches = (
 )
 _TRANSFER: _Switches = ("aqh", frozenset({"all-tags", "quiet", "disable-content-trust", "help"}))
 _RUN: _Switches = (
-    "ditPqh",
+    "ditPq",
     frozenset(
         "detach interactive tty rm init privileged publish-all read-only sig-proxy quiet help"
         " no-healthcheck oom-kill-disable disable-content-trust use-api-socket".split()

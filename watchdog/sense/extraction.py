@@ -76,6 +76,8 @@ class ExtractionSensor:
         try:
             self._meet()
             scan = self._scan()
+        except ProcessGone:
+            return []  # the runtime ended in mid-look; the next look will say so
         except WatchdogError as error:
             self._busy = False
             return self._health.down(str(error))

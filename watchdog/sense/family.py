@@ -68,18 +68,13 @@ class Family:
         return found
 
     def subtree(self, top: ProcessKey) -> List[ProcessKey]:
-        """A process and its living descendants, each behind its parent; their decompressors are ours.
-
-        Raises ProcessGone for the first.
-        """
+        """A process and its living descendants, each behind its parent; their decompressors are ours."""
         members = [top]
         for member in members:
             try:
                 with proc.open_process(member, self._root) as process:
                     children = process.children()
             except ProcessGone:
-                if member == top:
-                    raise
                 continue
             members += [one.key for one in self._living(children) if one.seen.parent_pid == member.pid]
             if len(members) > _MOST_MEMBERS:
