@@ -67,7 +67,7 @@ def at_random_moments(count: int) -> Measured:
 
 def _ample() -> dict[str, dict[str, object]]:
     names = ("resume", "kill_decompressor", "repull", "substitute_decompressor")
-    return {name: {"count": 1000, "window": "24h", "cooldown": "0s"} for name in names}
+    return {name: {"count": 1000, "window": "24h", "cooldown": "1s"} for name in names}
 
 
 def _ended_without_a_word(agent: Agent, remedy: str) -> bool:
