@@ -69,7 +69,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (tree / name[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(name, tree / name[1:])
     (tree / "usr/bin/unpigz").unlink()
-    (tree / "usr/bin/unpigz").hardlink_to(tree / "usr/bin/pigz")
+    os.link(tree / "usr/bin/pigz", tree / "usr/bin/unpigz")
     status = run("dpkg", "-s", "pigz").splitlines()
     (tree / "DEBIAN").mkdir()
     control = [line for line in status if not line.startswith(("Status:", "Conffiles:"))]
@@ -144,6 +144,17 @@ class TestAMount:
         scene.act("substitute_decompressor", incident)
 
         assert mount_points(os.getpid()).count(str(UNPIGZ)) == 1
+
+    def test_is_made_where_no_link_can_be_written(self, scene: Scene, incident: str) -> None:
+        early = str(scene.lab.dockerd.early)
+        scene.lab.dockerd.early.chmod(0o755)
+        run("mount", "--bind", early, early)
+        run("mount", "-o", "remount,bind,ro", early)
+        try:
+            substitute(scene, incident)
+            assert is_mounted()
+        finally:
+            run("umount", early)
 
     def test_is_refused_over_another_mount(self, scene: Scene, incident: str) -> None:
         run("mount", "--bind", str(UNPIGZ), str(UNPIGZ))

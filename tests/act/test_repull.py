@@ -227,3 +227,14 @@ class TestBesideIt:
             said, _ = repull.communicate(timeout=30)
         assert said.decode() == f"repull: done: {pull.image}: pulled and named\n"
         assert scene.lab.has(images.SMALL)
+
+
+class TestWithoutARuntime:
+    def test_nothing_is_asked(self, scene: Scene) -> None:
+        """Where systemd holds the socket a question would start a runtime that somebody has stopped."""
+        incident, _ = killed_pull(scene)
+        scene.lab.dockerd.stop()
+
+        result = scene.act("repull", incident)
+
+        assert (result["outcome"], result["detail"]) == ("refused", "the runtime lab does not run")

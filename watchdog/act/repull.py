@@ -21,7 +21,7 @@ from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR, Killing, LocalTag
 from watchdog.act.progress import downloads_of
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.settings import ActSettings
-from watchdog.core.observation import LedgerEntry, Outcome
+from watchdog.core.observation import LedgerEntry, Outcome, ProcessKey
 from watchdog.core.policy import Remedy
 from watchdog.core.pull import AffectedPull
 from watchdog.core.reference import Reference, parse_reference
@@ -63,6 +63,7 @@ class Here(Enum):
 def plan(context: Context) -> Plan[Repulling]:
     """Find what is owed and still missing."""
     before = _tags_before_kill(context)
+    _running_key(context.settings)
     owed, skipped = _sort_out(context, before)
     if not owed:
         raise Refused("nothing to pull again: " + ("; ".join(skipped) or "the kill has cost no pull"))
@@ -88,10 +89,12 @@ def effect(context: Context, intended: Plan[Repulling]) -> Made:
 
 def trace(context: Context, memory: Repulling) -> Trace:
     """What is missing may be pulled, once no pull is under way that could still bring it."""
+    key = _running_key(context.settings)
     if all(how_much(context.settings, one) is Here.ALL for one in memory.owed):
         return Trace.MADE
-    if _pull_in_flight(context.settings):
-        raise Refused("an earlier repull was cut short, and a pull is under way that may be it")
+    with proc.open_process(key) as daemon:
+        if downloads_of(daemon):
+            raise Refused("an earlier repull was cut short, and a pull is under way that may be it")
     return Trace.NONE
 
 
@@ -225,13 +228,12 @@ def _reference(image: str) -> Reference:
     return reference
 
 
-def _pull_in_flight(settings: ActSettings) -> bool:
-    """Whether the runtime has a layer's download file open."""
+def _running_key(settings: ActSettings) -> ProcessKey:
+    """The runtime's process.  Without one nothing is asked: a question would start an activated one."""
     key = runtime.current_key(settings)
     if key is None:
-        raise Refused("the runtime's process cannot be found")
-    with proc.open_process(key) as daemon:
-        return bool(downloads_of(daemon))
+        raise Refused(f"the runtime {settings.runtime.name} does not run")
+    return key
 
 
 REPULL = RemedyCode(

@@ -198,7 +198,7 @@ def _link_folder(settings: ActSettings, view: View, programs: Programs) -> str:
         if folder == str(Path(programs.unpigz).parent):
             break
         found = view.look(folder) if folder.startswith("/") else None
-        if found is None or not found.is_root_only_directory:
+        if found is None or not found.is_root_only_directory or not view.is_writable(folder):
             continue
         if view.look(f"{folder}/unpigz", follow=False) is None:
             return folder

@@ -95,6 +95,16 @@ class View:
         finally:
             os.close(fd)
 
+    def is_writable(self, path: str) -> bool:
+        """True for a directory that we may make names in: not on a read-only file system."""
+        fd = self._open(path, os.O_PATH | os.O_DIRECTORY)
+        if fd is None:
+            return False
+        try:
+            return os.access(f"/proc/self/fd/{fd}", os.W_OK)
+        finally:
+            os.close(fd)
+
     def holds_files(self, path: str) -> bool:
         """True for a directory that is there and not empty."""
         fd = self._open(path, os.O_RDONLY | os.O_DIRECTORY)
