@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -178,15 +179,22 @@ class TestAMount:
         assert "a mount would land on the file behind it" in result["detail"]
 
     def test_is_refused_while_packages_are_installed(self, scene: Scene, incident: str) -> None:
-        with subprocess.Popen(
-            ["/usr/bin/python3", "-c", HOLD_DPKG_S_LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as holder:
-            assert holder.stdout is not None
-            holder.stdout.readline()
+        with dpkg_at_work() as pid:
             result = scene.act("substitute_decompressor", incident)
 
         assert result["outcome"] == "refused"
-        assert f"(pid {holder.pid}) is installing packages" in result["detail"]
+        assert f"(pid {pid}) is installing packages" in result["detail"]
+
+
+class TestARestart:
+    def test_is_refused_while_packages_are_installed(self, scene: Scene, incident: str) -> None:
+        daemon = scene.lab.dockerd.pid
+        with dpkg_at_work() as pid:
+            result = scene.act("restart_runtime", incident)
+
+        assert result["outcome"] == "refused"
+        assert f"(pid {pid}) is installing packages" in result["detail"]
+        assert scene.lab.dockerd.pid == daemon
 
 
 class TestALink:
@@ -210,6 +218,17 @@ class TestALink:
         assert run("sh", "-c", "echo works | pigz | /usr/sbin/unpigz -d -c") == "works\n"
         scene.run("revert", "--all")
         assert not Path("/usr/sbin/unpigz").exists()
+
+
+@contextlib.contextmanager
+def dpkg_at_work() -> Iterator[int]:
+    """Another process that holds dpkg's lock, as a running dpkg does; its pid."""
+    command = ["/usr/bin/python3", "-c", HOLD_DPKG_S_LOCK]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        yield holder.pid
+        holder.kill()
 
 
 def run_bytes(*command: str, stdin: bytes) -> bytes:

@@ -36,7 +36,7 @@ def test_in_a_mount_namespace_of_its_own(tmp_path: Path, _lab_is_possible: None)
     shell = ["unshare", "--mount", "--propagation", "private", "sh", "-c", COVER, "sh", str(tmp_path)]
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(INSIDE)]
 
-    done = subprocess.run([*shell, *tests], cwd=PROJECT, capture_output=True, timeout=300, check=False)
+    done = subprocess.run([*shell, *tests], cwd=PROJECT, capture_output=True, timeout=600, check=False)
 
     assert done.returncode == 0, done.stdout.decode()[-8000:]
     assert machine() == before

@@ -6,8 +6,6 @@ import contextlib
 import json
 import resource
 import signal
-import subprocess
-from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -140,9 +138,6 @@ class TestRefusals:
             scene, "restart_runtime", incident
         )
 
-    def test_while_packages_are_installed(self, scene: Scene, dpkg_lock: int) -> None:
-        assert f"(pid {dpkg_lock}) is installing packages" in refused(scene, "restart_runtime", hung(scene))
-
     def test_with_a_configuration_that_would_not_come_up(self, scene: Scene) -> None:
         incident = hung(scene)
         scene.lab.dockerd.config.write_text("{oops")
@@ -155,17 +150,6 @@ class TestRefusals:
 
         assert "resume frees it" in refused(scene, "restart_runtime", incident)
         send(daemon, signal.SIGCONT)
-
-    def test_beside_a_rival(self, scene: Scene) -> None:
-        incident = hung(scene)
-        rival = scene.lab.root / "monit"
-        rival.write_bytes(Path("/bin/sleep").read_bytes())
-        rival.chmod(0o755)
-        with subprocess.Popen([str(rival), "60"]) as other:
-            said = refused(scene, "restart_runtime", incident)
-            other.kill()
-
-        assert f"monit (pid {other.pid}) may restart the runtime too" in said
 
     def test_of_a_silent_one_that_never_answered(self, scene: Scene) -> None:
         incident = hung(scene)
@@ -309,20 +293,6 @@ class TestDisablePigz:
 def live_restore(_lab_is_possible: None) -> Iterator[Scene]:
     with Lab(["--live-restore"]) as lab:
         yield Scene(lab, Agent(lab))
-
-
-@pytest.fixture
-def dpkg_lock() -> Iterator[int]:
-    """Another process that holds dpkg's lock, as a running dpkg does; its pid."""
-    program = (
-        "import fcntl, time; lock = open('/var/lib/dpkg/lock', 'r+'); fcntl.lockf(lock, fcntl.LOCK_EX)\n"
-        "print('held', flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        yield holder.pid
-        holder.kill()
 
 
 @contextlib.contextmanager

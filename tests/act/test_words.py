@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from watchdog.act import environment_file
-from watchdog.act.restart_conditions import microseconds, start_limit
+from watchdog.act import environment_file, package_manager
+from watchdog.act.restart_conditions import microseconds, rivals, start_limit
 from watchdog.act.sessions import verb_of
 from watchdog.errors import Refused
+
+
+HOLD_LOCK = (
+    "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
+    "print('held', flush=True); input()"
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +75,51 @@ def test_a_start_is_free_for_certain_after_a_whole_interval(started_us: str, rea
     assert start_limit("docker.service", shown, now_us=100_000_000) == reasons
     if started_us:
         assert start_limit("docker.service", {**shown, "StartLimitBurst": "0"}, now_us=100_000_000) == []
+
+
+class TestRivals:
+    """Known by their name, and where that is not enough by a word of their arguments."""
+
+    def test_one_that_runs_is_told(self, tmp_path: Path) -> None:
+        with program_named(tmp_path / "pw-rival", "60") as pid:
+            assert rivals({"pw-rival": ""}) == [f"pw-rival (pid {pid}) may restart the runtime too"]
+            assert rivals({"pw-rival": "60"}) != []
+            assert rivals({"pw-rival": "--repair"}) == []
+
+    def test_none_of_another_name(self, tmp_path: Path) -> None:
+        with program_named(tmp_path / "pw-friend", "60"):
+            assert rivals({"pw-rival": ""}) == []
+
+
+class TestPackageManagers:
+    def test_are_known_by_the_lock_that_they_hold(self, tmp_path: Path) -> None:
+        file = tmp_path / "lock"
+        file.touch()
+        command = [sys.executable, "-c", HOLD_LOCK, str(file)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            said = package_manager.running([str(tmp_path / "none"), str(file)])
+            holder.kill()
+
+        assert said is not None
+        assert said.endswith(f"(pid {holder.pid})")
+
+    def test_are_not_there_without_it(self, tmp_path: Path) -> None:
+        file = tmp_path / "lock"
+        file.touch()
+
+        assert package_manager.running([str(file), str(tmp_path / "none")]) is None
+
+
+@contextlib.contextmanager
+def program_named(path: Path, *arguments: str) -> Iterator[int]:
+    """A sleep under another name; its pid."""
+    path.write_bytes(Path("/bin/sleep").read_bytes())
+    path.chmod(0o755)
+    with subprocess.Popen([str(path), *arguments]) as process:
+        yield process.pid
+        process.kill()
 
 
 class TestTheEnvironmentFile:

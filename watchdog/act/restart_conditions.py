@@ -25,7 +25,7 @@ _DEFAULT_CONFIG = "/etc/docker/daemon.json"
 _PROGRAM_DEADLINE_S = 10.0
 _MOVES_WITHIN_S = 1.0
 # What else restarts container runtimes by itself: two of us would fight.
-_RIVALS = {
+RIVALS = {
     "monit": "",
     "node-problem-de": "health-checker",  # restarts only with this plugin in its arguments
     "health-monitor.": "",
@@ -46,7 +46,7 @@ def check(settings: ActSettings, daemon: Subject) -> LastAnswer:
         lambda: sessions.of_execs(settings) if answer.is_fresh else [],
         lambda: _unit(settings),
         _packages,
-        _rivals,
+        rivals,
         lambda: _moving(daemon),
         lambda: configuration_faults(daemon),
     )
@@ -130,13 +130,14 @@ def _packages() -> List[str]:
     return [f"{busy} is installing packages"] if busy else []
 
 
-def _rivals() -> List[str]:
+def rivals(known: Mapping[str, str] = RIVALS) -> List[str]:
+    """The programs of that list that run now, by comm and a word of their arguments."""
     found = []
     for pid in proc.pids():
         try:
             with proc.Process(pid) as process:
                 comm, key = process.stat().comm, process.key
-            mark = _RIVALS.get(comm)
+            mark = known.get(comm)
             if mark is not None and mark in " ".join(birth.arguments(key)):
                 found.append(f"{comm} (pid {pid}) may restart the runtime too")
         except ProcessGone:
