@@ -433,9 +433,22 @@ def test_a_registry_that_ignores_ranges_is_named_from_the_first_refusal() -> Non
     assert confirmed(failing(network)) == []
     network.refuse_range(layer)
     network.tick(2)
-    (finding,) = failing(network)
-    assert finding.confirmed and finding.cause is DownloadCause.RANGE_UNSUPPORTED
+    (finding,) = (one for one in failing(network) if one.confirmed)
+    assert finding.cause is DownloadCause.RANGE_UNSUPPORTED
     assert {Kind.LOG, Kind.BLOB_FILE} <= {one.kind for one in finding.evidence}
+
+
+def test_a_refused_range_does_not_hide_the_limit_that_cuts_the_attempts_between() -> None:
+    network = Network()
+    layer = network.layer(total=900 * MB)
+    for rate in (5, 3):
+        layer.rate = rate * MB
+        cut_after(network, layer, 10)
+        layer.rate = 0
+        network.refuse_range(layer)
+        network.tick(layer.failures * 5)
+    causes = confirmed(failing(network))
+    assert sorted(one.value for one in causes) == ["range_unsupported", "time_limit"]
 
 
 def test_a_resume_that_works_is_no_refusal() -> None:

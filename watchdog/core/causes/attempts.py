@@ -30,15 +30,15 @@ _CAUSE_OF: Mapping[LimitKind, DownloadCause] = {
     LimitKind.IDLE_EXPIRY: DownloadCause.TIME_LIMIT,
     LimitKind.SIZE: DownloadCause.SIZE_LIMIT,
 }
+_TOPICS = {DownloadCause.RANGE_UNSUPPORTED: "range"}  # a loop that turns out to be a limit stays one subject
 _LAST_TOLD = 4  # attempts in a sentence
 
 
 def failing_downloads(runtime: str, transfers: Transfers, limits: DownloadLimits) -> List[DownloadFinding]:
-    """range_unsupported, time_limit, size_limit and reset_loop: at most one a download."""
-    judged = (
-        _range_unsupported(one) or _limited(one, limits) or _loop(one, limits)
-        for one in transfers.of(runtime)
-    )
+    """range_unsupported, and beside it what cuts the attempts: time_limit, size_limit or reset_loop."""
+    downloads = transfers.of(runtime)
+    judged = [_range_unsupported(one) for one in downloads]
+    judged += [_limited(one, limits) or _loop(one, limits) for one in downloads]
     return [one for one in judged if one is not None]
 
 
@@ -86,7 +86,7 @@ def _finding(
     return DownloadFinding(
         runtime=one.runtime,
         cause=cause,
-        subject=f"{subject_of(one)} attempts",
+        subject=f"{subject_of(one)} {_TOPICS.get(cause, 'cuts')}",
         daemon=one.daemon,
         evidence=tuple(evidence),
         samples=samples,
