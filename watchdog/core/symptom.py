@@ -10,22 +10,26 @@ alarms costs more than a symptom that its neighbours show as well.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Mapping, Optional, Tuple
 
-from watchdog.core.symptoms import RULES
+from watchdog.core.symptoms import LOOK_ALIKES, RULES
 from watchdog.core.symptoms.access import Access, judge_access, judge_status, read_access
 from watchdog.core.symptoms.answers import kind_of_status, status_in
+from watchdog.core.symptoms.index import RuleIndex
 from watchdog.core.symptoms.log_format import LogEntry, parse
 from watchdog.core.symptoms.log_time import SECOND_NS, LogClock
 from watchdog.core.symptoms.particulars import locked_for_ns, particulars
-from watchdog.core.symptoms.rule import Rule, first_match
+from watchdog.core.symptoms.rule import Rule
 from watchdog.core.symptoms.sieve import is_worth_reading
 from watchdog.core.symptoms.vocabulary import Symptom, SymptomKind
 
 __all__ = ["LogClock", "Symptom", "SymptomKind", "classify", "parse"]
 
+REPEATED_CHARS = 512  # longer texts carry something that differs each time
 HELD_LONG_NS = 60 * SECOND_NS  # a layer's lock is held for as long as the layer takes
 
+_INDEX = RuleIndex(RULES, LOOK_ALIKES)
 _NOTHING = Symptom(SymptomKind.NONE)
 _ANSWERS = (SymptomKind.AUTH, SymptomKind.NOT_FOUND, SymptomKind.SERVER_ERROR)
 _Judgement = Tuple[SymptomKind, str]
@@ -59,7 +63,7 @@ def classify_sifted(line: str, clock: Optional[LogClock] = None) -> Symptom:
 
 def _judge(entry: LogEntry) -> _Judgement:
     text = entry.text.lower()
-    rule = first_match(RULES, text)
+    rule = _rule_of(text) if len(text) <= REPEATED_CHARS else _INDEX.first_match(text)
     access = read_access(entry.text)
     if access is not None:
         kind, detail = judge_access(access, entry.text)
@@ -70,6 +74,12 @@ def _judge(entry: LogEntry) -> _Judgement:
     if rule.detail == "rt.layer_locked" and (locked_for_ns(entry.text) or HELD_LONG_NS) < HELD_LONG_NS:
         return SymptomKind.NONE, "rt.layer_locked"
     return rule.kind, rule.detail
+
+
+@lru_cache(maxsize=1024)
+def _rule_of(text: str) -> Optional[Rule]:
+    """A flood of errors is mostly one error: its text is judged once."""
+    return _INDEX.first_match(text)
 
 
 def _judge_answer(entry: LogEntry, text: str, rule: Optional[Rule]) -> _Judgement:

@@ -1,8 +1,8 @@
 """The tables behind core/symptom.py: what the products write, one file a family.
 
-`RULES` is their order: what is no symptom at all first, then the products that
-have words of their own, then what any Go or Rust program says about a network,
-then HTTP answers, and last what only says that something ended.
+`RULES` is their order: the products that have words of their own first, then
+what any Go or Rust program says about a network, then HTTP answers, and last
+what only says that something ended.  `LOOK_ALIKES` overrule them all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from watchdog.core.symptoms import (
 from watchdog.core.symptoms.rule import Rule
 
 RULES: Tuple[Rule, ...] = (
-    *benign.RULES,
+    *benign.NOTED,
     *answers.LIMITS,
     *dragonfly.RULES,
     *harbor.RULES,
@@ -39,3 +39,5 @@ RULES: Tuple[Rule, ...] = (
     *answers.RULES,
     *endings.RULES,
 )
+
+LOOK_ALIKES: Tuple[Rule, ...] = benign.RULES

@@ -123,7 +123,8 @@ RULES: Tuple[Rule, ...] = (*_AUTH, *_NOT_FOUND, *_SERVER)
 _STATUS = re.compile(
     r"""
       \b([45]\d\d)\ (?:too\ many|service\ (?:temporarily\ )?unavail|bad\ gateway|gateway\ time
-        |internal\ server|not\ found|forbidden|unauthorized|bad\ request|request(?:ed)?\ (?:range|entity|timeout)
+        |internal\ server|not\ found|forbidden|unauthorized|bad\ request
+        |request(?:ed)?\ (?:range|entity|timeout)
         |payload|proxy\ auth|conflict|method\ not|origin|web\ server|a\ timeout|unknown)
     | (?:status(?:\ ?code)?|error:?\ code|http\ code|http\ error|response\ code)\W{1,3}(?:is\ )?([45]\d\d)\b
     | error\ parsing\ http\ ([45]\d\d)\b

@@ -1,6 +1,6 @@
 """Look-alikes: lines with alarming words that are part of every healthy day.
 
-Some carry a `detail`, because a story needs to know that they were there.
+`NOTED` are no look-alikes but what a story needs to know: how far a pull came.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _harmless(
     return Rule(SymptomKind.NONE, detail, one_of, with_all, without, matching)
 
 
-_PROGRESS = (  # `docker pull` on a terminal; a story wants to know where it stands
+NOTED: Tuple[Rule, ...] = (  # no symptom, but a story wants to know that they were there
     _harmless(": extracting ", detail="cli.extracting", matching=re.compile(r"^[0-9a-f]{12}: extracting ")),
     _harmless(
         ": pull complete", detail="cli.layer_done", matching=re.compile(r"^[0-9a-f]{12}: pull complete")
@@ -44,6 +44,10 @@ _PROGRESS = (  # `docker pull` on a terminal; a story wants to know where it sta
     _harmless("status: downloaded newer image", "status: image is up to date", detail="cli.pull_done"),
     _harmless("applying tar in ", detail="rt.extraction_began"),
     _harmless("applied tar sha256:", detail="rt.extraction_ended"),
+    _harmless("start to download piece", detail="dfrs.piece_began"),
+)
+
+_PROGRESS = (
     _harmless(
         ": pulling fs layer",
         ": waiting",

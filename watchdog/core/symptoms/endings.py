@@ -14,9 +14,8 @@ RULES: Tuple[Rule, ...] = (
         "rt.canceled",
         words(
             """
-            context canceled | context cancelled | request canceled | request cancelled
-            operation was canceled | operation canceled | code = canceled | pull canceled | pull cancelled
-            was cancelled | session cancelled | download cancelled | upload cancelled
+            context cancel | request cancel | was cancel | pull cancel | pull session cancel
+            download cancel | upload cancel | error: code = canceled
             """
         ),
     ),

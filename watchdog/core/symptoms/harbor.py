@@ -99,6 +99,12 @@ _STORAGE = (
 
 _CORE = (
     Rule(
+        Kind.NET_REFUSED,
+        "harbor.registry_unreachable",
+        ("refused", "no route to host"),
+        with_all=("http: proxy error",),
+    ),
+    Rule(
         Kind.SERVER_ERROR,
         "harbor.quota_missing",
         (

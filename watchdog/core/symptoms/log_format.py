@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable, Dict, Mapping, Match, Optional, Tuple
 
 from watchdog.core.symptoms.log_time import ISO, LogClock, wall_ns
@@ -106,6 +106,11 @@ def _named_groups(found: Match[str]) -> _Peel:
     )
 
 
+def _last(found: Match[str]) -> _Peel:
+    """The same for a wrapping in which there is no other."""
+    return replace(_named_groups(found), innermost=True)
+
+
 _COMPONENTS = (
     ("dockerd", "dockerd"), ("docker", "dockerd"), ("cri-containerd", "containerd"),
     ("containerd", "containerd"), ("kubelet", "kubelet"), ("kernel", "kernel"), ("k3s", "k3s"),
@@ -153,6 +158,7 @@ def _logrus(found: Match[str]) -> Optional[_Peel]:
         level=level_of(fields.get("level") or fields.get("lvl") or ""),
         component="distribution" if "go.version" in fields else "",
         fields=fields,
+        innermost=True,
     )
 
 
@@ -272,13 +278,14 @@ _FORMS: Tuple[Tuple[re.Pattern[str], _Take], ...] = (
     _form(r"(?P<component>[A-Za-z][\w./-]{1,63})\[\d+\]:\s+"),
     _form(r"(?P<component>kernel):\s+"),
     _form(rf"{_WORD_LEVEL}\[(?P<stamp>[^\]\s]{{1,40}})\]\s*"),  # logrus on a terminal
-    _form(r"(?P<level>[IWEF])(?P<stamp>\d{4} \d\d:\d\d:\d\d\.\d+)\s+\d+\s+[\w.-]+:\d+\]\s*"),  # klog
-    _form(rf"\[(?P<stamp>{ISO})\]\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s+lineno:\d+\s*:\s*"),  # Dragonfly 0
-    _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s*:\s*"),  # Dragonfly 1
-    _form(rf"(?P<stamp>{ISO})\s+\[{_WORD_LEVEL}\]\s+\d+#\d+:\s+(?:\*\d+\s+)?"),  # nginx
+    _form(r"(?P<level>[IWEF])(?P<stamp>\d{4} \d\d:\d\d:\d\d\.\d+)\s+\d+\s+[\w.-]+:\d+\]\s*", _last),  # klog
+    _form(rf"\[(?P<stamp>{ISO})\]\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s+lineno:\d+\s*:\s*", _last),  # Dragonfly 0
+    _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s*:\s*", _last),  # Dragonfly 1
+    _form(rf"(?P<stamp>{ISO})\s+\[{_WORD_LEVEL}\]\s+\d+#\d+:\s+(?:\*\d+\s+)?", _last),  # nginx
     _form(rf"\[{_WORD_LEVEL}\]\s+\d+#\d+:\s+(?:\*\d+\s+)?"),
     _form(rf"(?:(?P<stamp>{ISO})\s+)?\[{_WORD_LEVEL}\]\s+(?:\[[^\]]*\])*:?\s*"),  # Harbor
     _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\b:?\s+"),  # Rust tracing, zap on a terminal
+    _form(r"(?:[\w{}=\".-]+:)*\s*[\w./-]+\.rs:\d+:\s+"),  # Rust tracing: the spans and the place
     _form(r"\[\s*\d+\.\d+\]\s*"),  # dmesg
     _form(r"\[(?P<stamp>[A-Z][a-z]{2} [A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d:\d\d \d{4})\]\s*"),  # dmesg -T
     _form(

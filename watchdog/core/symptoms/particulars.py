@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Mapping, Optional, Tuple, Union
+from typing import Dict, Mapping, Optional, Pattern, Tuple, Union
 
 from watchdog.core.symptoms.access import read_access
 from watchdog.core.symptoms.answers import status_in
@@ -20,6 +20,11 @@ _ADDRESS = re.compile(
     r"|unix:?(?://)?(/[\w./-]+\.sock)"
     r"|https?://([\w.-]+(?::\d{1,5})?)"
 )
+_SUBJECT = re.compile(
+    r"^([0-9a-f]{12}): |Applying tar in \S*/(\w{20,})/diff|Applied tar \S+ to (\w{20,})"
+    r"|download piece (\S+) from|piece_id=\"?([\w-]+)"
+)
+_METHOD = re.compile(r"request: \"([A-Z]{3,7}) /|during blob ([A-Z]{3,7})|(Upload failed)")
 _PORT = re.compile(r"ip:([\w.-]+) port:(\d{1,5})")
 _IMAGE = re.compile(
     r"(?:[Pp]ull(?:ing)? (?:and unpack )?(?:an? )?image|PullImage|resolve reference|pulling from|image=)"
@@ -66,11 +71,12 @@ def particulars(entry: LogEntry) -> Particulars:
         "attempt": attempt,
         "attempts": attempts,
         "status": access.status if access else _status(text, fields),
-        "method": access.method if access else fields.get("http.request.method", ""),
+        "method": access.method if access else _method(text, fields),
         "size_bytes": access.size_bytes if access else _size_bytes(text, fields),
         "address": _address(text, fields),
         "image": image,
         "digest": digest,
+        "subject": _first(_SUBJECT, text),
         "duration_ns": access.duration_ns if access else _duration_ns(text, fields),
         "locked_for_ns": locked_for_ns(text),
     }
@@ -100,10 +106,21 @@ def _size_bytes(text: str, fields: Mapping[str, str]) -> Optional[int]:
     return int(found[1]) if found else None
 
 
+def _method(text: str, fields: Mapping[str, str]) -> str:
+    """The HTTP method; PATCH for dockerd's own word about an upload."""
+    told = fields.get("http.request.method") or _first(_METHOD, text)
+    return "PATCH" if told == "Upload failed" else told
+
+
+def _first(pattern: Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
 def _address(text: str, fields: Mapping[str, str]) -> str:
-    found = _ADDRESS.search(text)
+    found = _first(_ADDRESS, text)
     if found:
-        return next(group for group in found.groups() if group)
+        return found
     apart = _PORT.search(text)
     if apart:
         return f"{apart[1]}:{apart[2]}"

@@ -39,8 +39,9 @@ STEMS = (
         """
         timeout | timed out | timedout | blocked for | hung_task | ppid: | 0x0000 | soft lockup - cpu
         hard lockup | locked for | locked: | locking ref | no progress | another client | waiting for
-        should wait | cancel | retrying | will retry | for backoff | back-off | backoff | imagepull
-        imageneverpull | policy of never | to pull image
+        should wait | context cancel | request cancel | was cancel | pull cancel | pull session cancel
+        download cancel | upload cancel | retrying | will retry | for backoff | back-off | backoff
+        imagepull | imageneverpull | policy of never | to pull image
         """
     ),
     *words(  # the connection
@@ -93,9 +94,9 @@ STEMS = (
         download success( | database system | begin transaction | remaining connection | driver: bad
         the lock | terminating | statement due | azure: | swift: | gcs: | pigz | gzip: | zstd: | zlib:
         decompress | archive/tar | applying tar | applied tar | extracting | pull complete
-        downloaded newer | up to date | docker daemon | docker_engine | ttrpc: closed | transport is closing
-        runtime is | pid file | process exited | dependency job | exit successfully | too quickly
-        start-limit-hit | code=killed | code=exited, status=1 | specified both | flag provided
+        to download piece | downloaded newer | up to date | docker daemon | docker_engine | ttrpc: closed
+        transport is closing | runtime is | pid file | process exited | dependency job | exit successfully
+        too quickly | start-limit-hit | code=killed | code=exited, status=1 | specified both | flag provided
         valid mirror | conflicting options | is not valid
         """
     ),
@@ -118,7 +119,7 @@ def _from_a_rare_letter(stem: str) -> str:
     return next((stem[at:] for at in starts), "")
 
 
-def _trie(words: Iterable[str]) -> str:
+def trie(words: Iterable[str]) -> str:
     """An alternation that decides letter by letter, which the regex engine is quick at."""
     rests: Dict[str, Set[str]] = defaultdict(set)
     for word in words:
@@ -129,20 +130,39 @@ def _trie(words: Iterable[str]) -> str:
 def _branch(rests: Set[str]) -> str:
     if "" in rests:  # a shorter word ends here, and is enough
         return ""
-    return f"(?:{_trie(rests)})" if len(rests) > 1 else re.escape(next(iter(rests)))
+    return f"(?:{trie(rests)})" if len(rests) > 1 else re.escape(next(iter(rests)))
 
 
 # One regular expression for all stems with a rare letter: it stops only at those letters.
 # The few stems without one are looked for one by one, which is quick, too.
-_TAILS = _trie(filter(None, map(_from_a_rare_letter, STEMS)))
+_TAILS = set(filter(None, map(_from_a_rare_letter, STEMS)))
+_TAIL_PATTERN = trie(_TAILS)
 PLAIN = tuple(stem for stem in STEMS if not _from_a_rare_letter(stem))
-_IN_TEXT = [re.compile(pattern).search for pattern in (_TAILS, *_ENDINGS)]
+FOUND_STEMS = (  # what a search can find: of a tail and its beginning only the beginning
+    *PLAIN,
+    *sorted(tail for tail in _TAILS if not any(tail[:end] in _TAILS for end in range(1, len(tail)))),
+)
+
+_find_tail = re.compile(_TAIL_PATTERN).search
+_find_endings = [re.compile(pattern).search for pattern in _ENDINGS]
 
 
 def is_worth_reading(line: str) -> bool:
     """Whether this line may show a symptom."""
     lowered = line.lower()
-    return any(word in lowered for word in PLAIN) or any(search(lowered) for search in _IN_TEXT)
+    if any(word in lowered for word in PLAIN) or _find_tail(lowered):
+        return True
+    return any(find(lowered) for find in _find_endings)
+
+
+def stems_in(lowered: str) -> Set[str]:
+    """The stems in a lower-cased text, also those that overlap."""
+    found = {word for word in PLAIN if word in lowered}
+    tail = _find_tail(lowered)
+    while tail:
+        found.add(tail.group())
+        tail = _find_tail(lowered, tail.start() + 1)
+    return found
 
 
 def lines_worth_reading(block: bytes) -> List[int]:
@@ -173,6 +193,6 @@ def _pattern_finder(pattern: bytes) -> _Find:
 
 
 _FINDERS = [
-    *(_word_finder(word.encode()) for word in PLAIN),
-    *(_pattern_finder(pattern.encode()) for pattern in (_TAILS, *_ENDINGS)),
+    *(_word_finder(word[:5].encode()) for word in PLAIN),  # bytes.find is quickest with so few
+    *(_pattern_finder(pattern.encode()) for pattern in (_TAIL_PATTERN, *_ENDINGS)),
 ]

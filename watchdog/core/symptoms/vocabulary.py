@@ -48,7 +48,8 @@ class Symptom:
     needs to know that an extraction began.  `attempt` of `attempts`; `status`
     is an HTTP status; `method` an HTTP method; `size_bytes` what was moved
     before it ended; `duration_ns` how long it took; `locked_for_ns` the age of
-    the lock that is waited for; `wall_ns` the line's own time since the epoch.
+    the lock that is waited for; `subject` the layer or piece that a noted line is
+    about; `wall_ns` the line's own time since the epoch.
     Fields are None or "" where the line does not say.
     """
 
@@ -62,6 +63,7 @@ class Symptom:
     address: str = ""
     image: str = ""
     digest: str = ""
+    subject: str = ""
     duration_ns: Optional[int] = None
     locked_for_ns: Optional[int] = None
     component: str = ""

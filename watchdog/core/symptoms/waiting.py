@@ -13,6 +13,12 @@ _PULL = re.compile(r"pull|image")
 RULES: Tuple[Rule, ...] = (
     Rule(
         Kind.NO_PROGRESS,
+        "rt.no_progress_extracting",
+        ("because of no progress",),
+        with_all=(": extracting",),
+    ),
+    Rule(
+        Kind.NO_PROGRESS,
         "rt.no_progress_cancel",
         ("because of no progress", "no progress for", "no progress in"),
     ),
@@ -32,7 +38,7 @@ RULES: Tuple[Rule, ...] = (
     Rule(
         Kind.NO_PROGRESS,
         "rt.no_progress_cancel",
-        ("context canceled", "code = canceled"),
+        ("context canceled", "error: code = canceled"),
         matching=re.compile(
             r"code = canceled.*failed to pull and unpack|pullimage .*(?:context canceled|code = canceled)"
         ),
