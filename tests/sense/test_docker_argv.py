@@ -27,7 +27,7 @@ DIGEST = "sha256:" + "a" * 64
         ("docker run ubuntu pull nginx", Asked("run", "docker.io/library/ubuntu:latest")),
         ("docker run -it --rm -p 80:80 -v /a:/b -e A=b --name n ubuntu:22.04 ls -l",
          Asked("run", "docker.io/library/ubuntu:22.04")),
-        ("docker run -itd -p80:80 --platform os/arch x", Asked("run", "docker.io/library/x:latest", "os/arch")),
+        ("docker run -d -p80:80 --platform os/arch x", Asked("run", "docker.io/library/x:latest", "os/arch")),
         ("docker container create --init -h name x", Asked("run", "docker.io/library/x:latest")),
         ("docker load -i file", Asked("load")),
         ("docker import http://x/y.tgz", Asked("load")),
