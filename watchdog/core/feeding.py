@@ -20,8 +20,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from watchdog.core.observation import BlobSample, ConnectionSample, TransferScan
 
-FRESH_BYTES = 16 * 1024  # a handshake and a header, but no layer yet
-TELLING_BYTES = 64 * 1024  # so much of a layer tells it from a manifest
+FRESH_BYTES = 64 * 1024  # a handshake, a header, perhaps a manifest: no layer is told by so little
 GROWN_BYTES = 512 * 1024  # so much growth tells two layers apart, where the beginning was not seen
 OVERHEAD_RATIO = 0.04
 SLACK_BYTES = 64 * 1024
@@ -97,11 +96,11 @@ class Feeding:
 
     def _fits(self, stand: Stand, one: ConnectionSample) -> bool:
         received = one.received_bytes
-        if received is None or received < TELLING_BYTES:
+        if received is None or received < FRESH_BYTES:
             return False
         slack = SLACK_BYTES + int(stand.rate * SKEW_S)
         part = stand.blob.size_bytes - (stand.offset_bytes or 0)
-        if part >= TELLING_BYTES and _alike(part, received, slack):
+        if part >= FRESH_BYTES // 2 and _alike(part, received, slack):
             return True
         blob_then, received_then = self._first[(stand.blob.name, one.inode)]
         grown = stand.blob.size_bytes - blob_then
@@ -119,10 +118,13 @@ def fresh_connections(
     return [
         one
         for one in scan.connections
-        if one.inode not in taken
-        and (one.received_bytes or 0) <= FRESH_BYTES
-        and since_ns.get(one.inode, 0) >= waiting_since_ns
+        if one.inode not in taken and is_fresh(one) and since_ns.get(one.inode, 0) >= waiting_since_ns
     ]
+
+
+def is_fresh(one: ConnectionSample) -> bool:
+    """Whether nothing has come on it that could be told for a part of a layer."""
+    return (one.received_bytes or 0) < FRESH_BYTES
 
 
 def _alike(of_file: int, of_connection: int, slack: int) -> bool:

@@ -108,7 +108,7 @@ def _by_table(inodes: FrozenSet[int], deadline_s: float) -> TcpLook:
 
 
 def _newest(sockets: List[_Socket]) -> List[_Socket]:
-    """The last that were opened: inode numbers of sockets rise."""
+    """The last that were opened, about: inode numbers rise, on each processor in steps of its own."""
     return sorted(sockets, key=lambda one: one.inode)[-MOST_CONNECTIONS:]
 
 
