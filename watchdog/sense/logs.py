@@ -22,7 +22,8 @@ JOURNAL = "journal"
 # What can be of use about a pull: trouble of any kind, and who asked for what.  A busy
 # daemon in debug mode writes hundreds of other lines a second.
 _OF_USE = re.compile(
-    r"level=(?:warn|error|fatal|panic)|images/create|[Rr]etrying|next endpoint|[Nn]ot continuing"
+    r"""level["']?[=:]["']?(?:warn|error|fatal|panic)|images/create|[Rr]etrying|next endpoint"""
+    r"""|[Nn]ot continuing|^panic: |^fatal error: """
 )
 
 
