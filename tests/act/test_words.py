@@ -15,7 +15,6 @@ from watchdog.act.restart_conditions import microseconds, rivals, start_limit
 from watchdog.act.sessions import verb_of
 from watchdog.errors import Refused
 
-
 HOLD_LOCK = (
     "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
     "print('held', flush=True); input()"
