@@ -181,9 +181,8 @@ def test_events_come_in_pieces_and_the_end_is_told(serve: Serve) -> None:
     stream = DockerApi(serve(tell)).events({"type": ["image"]})
     events: List[object] = []
     try:
-        assert stream.read() in ([],)
-        select.select([stream], [], [], 10)
-        assert stream.read() == []
+        assert select.select([stream], [], [], 10)[0]
+        assert stream.read() == []  # the head and half an event
         go_on.set()
         with pytest.raises(ApiError) as ended:
             while select.select([stream], [], [], 10)[0]:
