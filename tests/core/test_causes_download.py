@@ -293,11 +293,11 @@ def test_behind_two_hung_layers_there_is_a_slot() -> None:
     network = Network()
     network.client("localhost:5000/a:1", layers=("1", "2"))
     network.tick()
-    for layer in (network.layer(), network.layer()):
-        layer.rate = 0
+    stalled_layer(network, looks=0)
+    stalled_layer(network, looks=5)
     network.client("localhost:5000/b:1", layers=("9",))
-    network.tick(400)
-    assert blocked(network) == []
+    network.tick(40)
+    assert len(confirmed(silent(network))) == 2 and blocked(network) == []
 
 
 def test_one_of_three_that_moves_lets_the_queue_move() -> None:
@@ -420,6 +420,17 @@ def test_layers_that_complete_are_no_cuts() -> None:
     for _ in range(4):
         network.layer(total=20 * MB)
     network.tick(8)
+    assert failing(network) == []
+
+
+def test_layers_that_are_complete_and_not_read_yet_are_no_cuts() -> None:
+    """For a moment dockerd has a whole layer, no connection, and has not gone back to its beginning."""
+    network = Network()
+    layers = [network.layer() for _ in range(3)]
+    network.tick(5)
+    for layer in layers:
+        layer.wire = None
+    network.tick()
     assert failing(network) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.network import MB, SECOND_NS, Layer, Network
+from tests.core.network import LEAKED, MB, SECOND_NS, Layer, Network
 from watchdog.core.attempts import Ending, read_failure
 from watchdog.core.download import Download, Phase
 from watchdog.core.estimate import estimate
@@ -72,6 +72,25 @@ def test_many_other_connections_do_not_disturb(network: Network) -> None:
     assert connection is not None and connection.inode == inode(layer)
 
 
+def test_connections_that_have_received_other_amounts_do_not_fit(network: Network) -> None:
+    others = [network.other(received=size * MB) for size in (1, 3, 90)]
+    layer = network.layer()
+    network.tick(3)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
+    assert not {one.sample.inode for one in others} & {one.inode for one in seen(network, layer).feed.fitting}
+
+
+def test_a_layer_that_was_asked_for_again_keeps_apart_from_its_neighbours(network: Network) -> None:
+    layers = [network.layer(rate=rate * MB) for rate in (3, 5)]
+    network.tick(4)
+    network.cut(layers[0])
+    network.tick(12)
+    for layer in layers:
+        connection = seen(network, layer).connection
+        assert connection is not None and connection.inode == inode(layer)
+
+
 def test_a_connection_that_is_used_again_is_told_by_its_growth(network: Network) -> None:
     """Keep-alive, as of docker 29.4: it has received other layers before this one."""
     layer = network.layer(rate=0)
@@ -120,6 +139,23 @@ def test_what_a_refused_resume_leaks_feeds_nothing(network: Network) -> None:
     connection = seen(network, layer).connection
     assert connection is not None and connection.inode == inode(layer)
     assert seen(network, layer).cut_backs == 1
+
+
+def test_a_stall_at_the_size_of_what_was_leaked_is_told_by_the_unread_bytes() -> None:
+    network = Network()
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    layer.rate = 0
+    network.tick(7)
+    network.refuse_range(layer)
+    network.tick(11)
+    layer.rate = LEAKED + 4096 - 420  # a second's worth, and then silence
+    network.tick()
+    layer.rate = 0
+    network.tick(3)
+    connection = seen(network, layer).connection
+    assert connection is not None and connection.inode == inode(layer)
 
 
 # --- stillness ----------------------------------------------------------------------------

@@ -90,9 +90,7 @@ class Feeding:
             for blob in scan.blobs
             for one in scan.connections
         }
-        first = {pair: self._first.get(pair, seen) for pair, seen in now.items()}
-        # A file that was cut back begins anew.
-        self._first = {pair: now[pair] if seen[0] > now[pair][0] else seen for pair, seen in first.items()}
+        self._first = {pair: self._first.get(pair, seen) for pair, seen in now.items()}
 
     def _fits(self, stand: Stand, one: ConnectionSample) -> bool:
         received = one.received_bytes
