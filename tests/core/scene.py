@@ -65,6 +65,7 @@ class Scene(Machine):
         self.ticks: List[Tick] = []
         self.effects: List[Tuple[str, int]] = []  # (remedy, pid of the culprit)
         self._standing: Dict[type, Observation] = {}
+        self._policy_told = (self.policy, PolicySeen(self.policy.to_json()))
         self._actions = 0
         self.takes = 0
         self._ends: List[Tuple[int, ActionFinished]] = []
@@ -117,7 +118,9 @@ class Scene(Machine):
         runtime = RuntimeSeen(
             self.runtime, "docker", daemon.key, daemon.exe, Api.ANSWERS, self.sight, version="20.10.24"
         )
-        return [PolicySeen(self.policy.to_json()), self.ledger, self.operator, runtime]
+        if self.policy is not self._policy_told[0]:
+            self._policy_told = (self.policy, PolicySeen(self.policy.to_json()))
+        return [self._policy_told[1], self.ledger, self.operator, runtime]
 
     def restart_agent(self) -> None:
         """A new engine, with what the old one has left: its records, the ledger, and the machine."""

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Tuple, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.machine import HANGS
@@ -27,6 +27,7 @@ from watchdog.core.observation import (
 from watchdog.errors import RecordingError
 
 KINDS = get_args(Observation)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def values(kind: Any) -> st.SearchStrategy:
@@ -41,12 +42,13 @@ def values(kind: Any) -> st.SearchStrategy:
         return st.builds(kind, **{one.name: values(hints[one.name]) for one in dataclasses.fields(kind)})
     if issubclass(kind, Enum):
         return st.sampled_from(kind)
-    return {int: st.integers(), str: st.text(max_size=5), bool: st.booleans()}[kind]
+    return {int: st.integers(-(1 << 63), (1 << 63) - 1), str: st.text(max_size=5), bool: st.booleans()}[kind]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_observation_survives_its_json(kind):
-    @settings(max_examples=25, deadline=None)
+    # No database: examples of one kind would be tried on all.
+    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=SLOW)
     @given(values(kind))
     def survives(seen):
         frame = Frame(5, (seen,))

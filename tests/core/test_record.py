@@ -89,15 +89,6 @@ def test_looks_are_counted_anew_by_the_next_agent():
     assert from_record(to_record(replace(RICH, looks=7), "boot-1")).looks == 0
 
 
-def test_a_pull_that_is_owed_is_never_lost():
-    """Also where the incident holds it up no more."""
-    incident = replace(RICH, pulls=(SECOND,), carried=())
-
-    again = from_record(to_record(incident, "boot-1"))
-
-    assert set(again.owed) == set(RICH.owed)
-
-
 def test_an_incident_without_sight_of_its_image_stays_uncertain():
     incident = replace(RICH, certain=False)
     record = to_record(incident, "boot-1")

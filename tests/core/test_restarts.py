@@ -140,7 +140,7 @@ def test_an_agent_that_dies_with_its_action(name, crash):
         check(told(name, dies_at, crash), f"{name}, dead at look {dies_at}, {crash}")
 
 
-@pytest.mark.parametrize("dies_at", range(1, 60, 3))
+@pytest.mark.parametrize("dies_at", range(1, 60, 7))
 def test_a_hopeless_case_is_given_up_all_the_same(dies_at):
     """And its budget is no larger for the death."""
     scene = Mortal(
@@ -153,7 +153,7 @@ def test_a_hopeless_case_is_given_up_all_the_same(dies_at):
     assert [remedy for remedy, _ in scene.effects].count("kill_decompressor") == 3
 
 
-@pytest.mark.parametrize("dies_at", range(1, 30))
+@pytest.mark.parametrize("dies_at", range(1, 30, 4))
 def test_what_is_not_to_be_touched_is_not_touched_by_a_new_agent_either(dies_at):
     scene = Mortal(dies_at, "alone", enforce(*Remedy))
     scene.hang(scene.pull(), "frozen_v2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, List
+from typing import Any, List, Set
 
 import pytest
 
@@ -448,6 +448,24 @@ class TestUncertain:
         scene.arrive(OTHER)
 
         scene.until("gone")
+
+
+class Reluctant(Scene):
+    """The killed process ends a long time after its kill, as one that waits for a disk does."""
+
+    def killed(self, pids: Set[int]) -> None:
+        self.leave(*self.clients)
+
+
+def test_a_pull_that_is_owed_is_not_forgotten_while_its_decompressor_lives_on():
+    scene = Reluctant()
+    scene.hang(scene.pull(), "blocked")
+    scene.until("gave_up")
+
+    assert owed(scene.incident) == [(BIG, False, True)]
+    scene.restart_agent()
+    scene.tick(12)
+    assert owed(scene.incident) == [(BIG, False, True)]
 
 
 # --- a second hang during the repull ----------------------------------------------------------------------

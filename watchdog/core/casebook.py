@@ -180,7 +180,7 @@ class Casebook:
 
     def _refresh(self, incident: Incident, finding: Finding, world: World, history: History) -> Incident:
         """The incident as this tick's finding shows it; a fault that came back is known as such."""
-        incident = _named(refreshed(incident, finding), world)
+        incident = _carrying(_named(refreshed(incident, finding), world))
         if finding.cause in HUNG_DECOMPRESSOR and not incident.recurrence:
             causes = [one.value for one in HUNG_DECOMPRESSOR]
             recurrence = history.recurrences(finding.runtime, causes, incident.id)
@@ -334,6 +334,13 @@ def _named(incident: Incident, world: World) -> Incident:
     connected = {one.key for one in scan.clients if one.connected} if scan else set()
     pulls = tuple(replace(one, connected=one.client in connected) for one in incident.pulls)
     return replace(incident, pulls=pulls)
+
+
+def _carrying(incident: Incident) -> Incident:
+    """A pull that an earlier kill owes stays known, also when nobody asks for it any more."""
+    known = {(one.image, one.client) for one in (*incident.pulls, *incident.carried)}
+    owed = tuple(one.pull for one in incident.owed if (one.pull.image, one.pull.client) not in known)
+    return replace(incident, carried=(*incident.carried, *owed)) if owed else incident
 
 
 def _without_effect(incident: Incident, taken: ActionTaken) -> Incident:

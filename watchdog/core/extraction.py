@@ -40,7 +40,8 @@ class Stillness:
     `samples` counts the comparisons that found no movement; `since_ns` is the
     first sample of the still stretch.  `moved_ns`: when its counters were last
     seen to move; None for never.  `earlier` are the last samples
-    of the still stretch before this one, as (time, CPU ticks), oldest first.
+    of the still stretch before this one, as (time, CPU ticks), oldest first;
+    `first_cpu_ticks` is the CPU that it had used when the stretch began.
     """
 
     sample: ProcessSample
@@ -48,7 +49,14 @@ class Stillness:
     since_ns: int
     samples: int = 0
     moved_ns: Optional[int] = None
+    first_cpu_ticks: Optional[int] = None
     earlier: Tuple[Tuple[int, Optional[int]], ...] = ()
+
+    def cpu_spent_s(self, ticks_per_second: int = 100) -> float:
+        """CPU used since it stands still, in seconds; 0 where it was not seen."""
+        if self.sample.cpu_ticks is None or self.first_cpu_ticks is None:
+            return 0.0
+        return (self.sample.cpu_ticks - self.first_cpu_ticks) / ticks_per_second
 
     def cpu_share(self, ticks_per_second: int = 100) -> float:
         """CPU used at the end of the still stretch, in cores; 0 where it was not seen.
@@ -123,7 +131,8 @@ def pipelines(scan: ExtractionScan, may_feed: MayFeed = lambda worker, blob: Tru
 
     `may_feed` knows from earlier scans which blobs a decompressor cannot be reading.
     """
-    workers = [find_worker(one) for one in scan.decompressors]
+    stages = [one for one in scan.decompressors if one.members]
+    workers = [find_worker(one) for one in stages]
     blobs = [
         [blob for blob in matching_blobs(worker, scan.blobs) if worker and may_feed(worker, blob)]
         for worker in workers
@@ -139,7 +148,7 @@ def pipelines(scan: ExtractionScan, may_feed: MayFeed = lambda worker, blob: Tru
             untar=untars[index],
             daemon=scan.daemon,
         )
-        for index, one in enumerate(scan.decompressors)
+        for index, one in enumerate(stages)
     ]
 
 
@@ -236,7 +245,7 @@ class Tracks:
         return scan is not None and scan.complete and not self.alive(runtime, key)
 
     def _compare(self, last: Optional[Stillness], sample: ProcessSample, now_ns: int) -> Stillness:
-        fresh = Stillness(sample, now_ns, now_ns)
+        fresh = Stillness(sample, now_ns, now_ns, first_cpu_ticks=sample.cpu_ticks)
         if last is None:
             return fresh
         if now_ns - last.at_ns > GAP_TICKS * self.tick_ns:

@@ -138,8 +138,8 @@ def _cost(incident: Incident) -> Dict[str, Any]:
     owed = {_pull_name(one.pull): one for one in incident.owed}
     pulls = [_pull(one, owed.get(_pull_name(one))) for one in incident.pulls]
     known = set(incident.pulls)
-    carried = dict.fromkeys((*incident.carried, *(one.pull for one in incident.owed)))
-    pulls += [_pull(one, owed.get(_pull_name(one)), carried=True) for one in carried if one not in known]
+    carried = [one for one in incident.carried if one not in known]
+    pulls += [_pull(one, owed.get(_pull_name(one)), carried=True) for one in carried]
     sizes = {one.digest: one.layer_bytes for one in incident.pulls if one.layer_bytes is not None}
     total = sum(size for size in sizes.values() if size is not None) if sizes else None
     again = f", and up to {total} bytes of layers are fetched again" if total else ""
