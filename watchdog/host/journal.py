@@ -15,6 +15,7 @@ from watchdog.errors import Unavailable
 from watchdog.host.logfile import readable
 
 _MOST_ENTRIES = 1000  # of one read
+_FILES_CHANGED = 2  # SD_JOURNAL_INVALIDATE
 _OF_CONTAINERS = ("CONTAINER_ID", "CONTAINER_NAME", "CONTAINER_ID_FULL")
 
 
@@ -30,13 +31,20 @@ class Journal:
         self._directory = directory
         self._reader: Any = None
         self._first: Optional[Mapping[str, Any]] = None  # read while looking for the cursor's place
+        self._is_new = False  # there was no line of the unit when we began: all of them are to be told
 
     def read(self) -> List[str]:
-        """The lines that have come.  Raises Unavailable where there is no journal to read."""
+        """The lines that have come.  Raises Unavailable where there is no journal to read.
+
+        When files have come or gone there are none, and the next read opens them
+        anew: an open reader loses lines over a rotation now and then.
+        """
         try:
             if self._reader is None:
                 self._reader = self._open()
-            self._reader.wait(0)  # lets it take notice of rotated files
+            if self._reader.wait(0) == _FILES_CHANGED:
+                self.close()
+                return []
             return [line for entry in self._entries() for line in _lines(entry)]
         except OSError as error:
             self.close()
@@ -61,6 +69,7 @@ class Journal:
         if self._directory is None and not (reader.has_runtime_files() or reader.has_persistent_files()):
             reader.close()
             raise Unavailable("this machine has no journal: name the runtime's log file instead")
+        reader.wait(0)  # from here on it notices files that come and go
         reader.add_match(_SYSTEMD_UNIT=self._unit)
         reader.add_match(_TRANSPORT="stdout")
         self._go_to_place(reader)
@@ -75,10 +84,11 @@ class Journal:
             return
         reader.seek_tail()
         last = reader.get_previous()
-        if last:
+        if last and not self._is_new:
             self._cursor = last["__CURSOR"]
         else:
-            reader.seek_head()  # there is none yet: whatever comes is new
+            self._is_new = True
+            reader.seek_head()
 
     def _entries(self) -> Iterator[Mapping[str, Any]]:
         for _ in range(_MOST_ENTRIES):
