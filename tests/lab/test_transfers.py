@@ -162,7 +162,7 @@ def test_a_pull_through_cache_behind_a_read_timeout(lab: Lab, proxy: FaultProxy)
 
 
 def test_answers_that_end_after_the_same_bytes(lab: Lab, proxy: FaultProxy) -> None:
-    rates = (4 * MB, 2 * MB, 6 * MB)
+    rates = (6 * MB, MB, 2 * MB)  # ends that differ by less than four seconds would be a time limit too
     rules = (
         layer_rule(ending=Ending.CLOSE, after_bytes=12 * MB, rate_bytes_per_s=rate, times=1) for rate in rates
     )
