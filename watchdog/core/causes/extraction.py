@@ -15,7 +15,10 @@ from watchdog.core.extraction import Pipeline, Stillness, Tracks
 from watchdog.core.observation import PipeEnd, ProcessSample
 from watchdog.core.policy import Thresholds
 
-SPINNING_CORES = 0.5  # a spinning process was seen at 1.0; on a busy host it gets less
+SPINNING_CORES = 0.5  # asleep when it was sampled, but not really: it runs more than it sleeps
+# A healthy decompressor moves a byte with every few milliseconds of CPU.  Counted in CPU and not
+# in time, because on a busy host a spinning process gets little of it, and a healthy one too.
+SPINNING_CPU_S = 2.0
 
 
 def decompressor(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Optional[Finding]:
@@ -40,6 +43,7 @@ def decompressor(pipeline: Pipeline, tracks: Tracks, limits: Thresholds) -> Opti
         threshold=_threshold(cause, limits),
         pipeline=pipeline,
         hands_off=held,
+        ripe=cause is not Cause.DECOMPRESSOR_SPINNING or still.cpu_spent_s() >= SPINNING_CPU_S,
     )
 
 
@@ -109,7 +113,7 @@ def _kind_of(worker: ProcessSample, still: Stillness, held: str) -> Optional[Cau
         return Cause.DECOMPRESSOR_STOPPED
     if "D" in worker.states or worker.frozen is None:
         return None  # storage's question, or a freezer that could not be read
-    if still.cpu_share() >= SPINNING_CORES:
+    if "R" in worker.states or still.cpu_share() >= SPINNING_CORES:
         return Cause.DECOMPRESSOR_SPINNING
     return Cause.DECOMPRESSOR_BLOCKED if set(worker.states) <= {"S", "I"} and worker.states else None
 
@@ -152,7 +156,7 @@ def _process_evidence(process: ProcessSample, still: Stillness) -> List[Evidence
     if process.frozen:
         word = "frozen by its cgroup"
     waits = f", waiting in {process.waits[0]}" if process.states[:1] in ("S", "D") and process.waits else ""
-    cpu = f", {still.cpu_share():.0%} of a core" if process.states[:1] in ("R", "S") else ""
+    cpu = f", {still.cpu_spent_s():.1f} s of CPU spent" if process.states[:1] in ("R", "S") else ""
     return [
         Evidence(Kind.PROCESS_STATE, f"{process.comm} (pid {process.key.pid}) is {word}{waits}{cpu}"),
         Evidence(

@@ -35,6 +35,8 @@ class Finding:
     """A hung process as this tick's samples show it.
 
     `samples`: how many in a row agreed; `threshold`: how many confirm it.
+    `ripe` is False while a spinning process has not yet spent enough CPU on
+    nothing to tell it from one that is starved.
     `hands_off` says why nobody should touch it, empty when there is no reason.
     """
 
@@ -47,8 +49,9 @@ class Finding:
     threshold: int
     pipeline: Optional[Pipeline] = None
     hands_off: str = ""
+    ripe: bool = True
 
     @property
     def confirmed(self) -> bool:
         """Law 3: enough samples, and two independent kinds of evidence."""
-        return self.samples >= self.threshold and suffices(self.evidence)
+        return self.ripe and self.samples >= self.threshold and suffices(self.evidence)
