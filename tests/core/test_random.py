@@ -16,6 +16,7 @@ from tests.core.machine import HANGS, MIB, Extraction
 from tests.core.scene import Scene, enforce
 from tests.core.test_codec import KINDS, SLOW, values
 from tests.core.test_incident import LEGAL
+from tests.core.test_laws import HUNG
 from watchdog.core.codec import frame_from_json, frame_to_json
 from watchdog.core.engine import Engine
 from watchdog.core.observation import (
@@ -205,6 +206,17 @@ def _sight(life: Life, number: int) -> None:
     life.sight = list(Sight)[number % len(Sight)] if number % 3 == 0 else Sight.FULL
 
 
+def _all_is_well(life: Life, number: int) -> None:
+    """What people and sensors had in the way is out of it."""
+    life.blind.clear()
+    life.ledger = replace(life.ledger, usable=True)
+    life.operator, life.sight, life.complete, life.policy = OperatorSeen(), Sight.FULL, True, enforce(*Remedy)
+
+
+def _hang_truly(life: Life, one: Extraction, number: int) -> None:
+    life.hang(one, HUNG[number % len(HUNG)])
+
+
 def _look_twice(life: Life, number: int) -> None:
     life.now_ns += SECOND_NS
     first = life.observe()
@@ -213,8 +225,9 @@ def _look_twice(life: Life, number: int) -> None:
 
 
 HAPPENINGS: Dict[str, Happening] = {
-    "looks": lambda life, number: life.tick(1 + number % 12) and None,
-    "looks for long": lambda life, number: life.tick(20) and None,
+    "nothing": lambda life, number: None,
+    "all is well": _all_is_well,
+    "a true hang": _with_extraction(_hang_truly),
     "two looks at once": _look_twice,
     "a gap": lambda life, number: life.tick(seconds=10) and None,
     "time flies": lambda life, number: setattr(life, "now_ns", life.now_ns + 11 * MINUTE_NS),
@@ -243,28 +256,31 @@ HAPPENINGS: Dict[str, Happening] = {
     "a new daemon": lambda life, number: life.restart_runtime(),
     "a new boot": _reboot,
 }
-STEPS = st.lists(st.tuples(st.sampled_from(sorted(HAPPENINGS)), st.integers(0, 200)), max_size=25)
+OFTEN = ["all is well", "a true hang", "a pull"] * 6
+# What happens, a number that decides the details, and how many looks follow.
+STEP = st.tuples(st.sampled_from(OFTEN + sorted(HAPPENINGS)), st.integers(0, 200), st.integers(1, 14))
+STEPS = st.lists(STEP, min_size=8, max_size=24)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
-@given(STEPS)
-def test_whatever_happens(steps):
+def live(steps: List[Tuple[str, int, int]]) -> Life:
     life = Life()
     _pull(life, 1)
-    for name, number in steps:
+    for name, number, looks in steps:
         HAPPENINGS[name](life, number)
-    life.tick(12)
+        life.tick(looks)
+    return life
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(STEPS)
+def test_whatever_happens(steps):
+    live(steps)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 @given(STEPS)
 def test_whatever_happened_replays_to_the_same(steps):
-    life = Life()
-    _pull(life, 1)
-    for name, number in steps:
-        if name not in ("a new agent", "a new boot"):
-            HAPPENINGS[name](life, number)
-    life.tick(3)
+    life = live([one for one in steps if one[0] not in ("a new agent", "a new boot")])
 
     engine = Engine()
     again = [engine.step(frame_from_json(frame_to_json(frame))).to_json() for frame in life.frames]
