@@ -77,16 +77,18 @@ class Agent:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, under: Sequence[str] = (), **variables: str) -> None:
+    def start(self, under: Sequence[str] = (), record: Path | None = None, **variables: str) -> None:
         """Start it and wait for its first state file.  Raises RuntimeError with its log.
 
-        `under`: a program that runs it, such as strace; `variables` are added to
-        its environment.
+        `under`: a program that runs it, such as strace; `record`: where it records
+        what it sees; `variables` are added to its environment.
         """
         state = self.run_dir / "state.json"
         state.unlink(missing_ok=True)
         environment = {"PATH": SYSTEM_PATH, "PYTHONDONTWRITEBYTECODE": "1", **variables}
         command = [*under, PYTHON, "-m", "watchdog", "run", "-c", str(self.config)]
+        if record is not None:
+            command += ["--record", str(record)]
         self._process = self._cell.spawn(command, "agent", self.log, environment, cwd=PROJECT)
         wait_until(lambda: state.exists() or not self.running, "the agent writes its state", 30.0)
         if not self.running:
@@ -108,13 +110,14 @@ class Agent:
 
     def command(self, *arguments: str, deadline_s: float = 30.0) -> str:
         """What one of its other commands prints, with this configuration."""
-        call = [PYTHON, "-m", "watchdog", *arguments, "-c", str(self.config)]
+        chosen = [] if "replay" in arguments else ["-c", str(self.config)]
+        call = [PYTHON, "-m", "watchdog", *arguments, *chosen]
         return run(*call, deadline_s=deadline_s, cwd=PROJECT)
 
     def status(self) -> str:
         """What `status` prints; its exit status 4 says that something hangs."""
         call = [PYTHON, "-m", "watchdog", "status", "-c", str(self.config)]
-        told = subprocess.run(call, capture_output=True, text=True, timeout=30.0, cwd=PROJECT)
+        told = subprocess.run(call, capture_output=True, text=True, timeout=30.0, cwd=PROJECT, check=False)
         if told.returncode not in (0, 4):
             raise RuntimeError(f"status ended with {told.returncode}: {told.stderr}")
         return told.stdout
