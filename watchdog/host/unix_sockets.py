@@ -132,7 +132,10 @@ class Connections:
         self._clients = {inode: known for inode, known in self._clients.items() if inode in numbers}
         for inode, number in numbers.items():
             if inode not in self._clients:
-                self._clients[inode] = self._find_client(process, number)
+                try:
+                    self._clients[inode] = self._find_client(process, number)
+                except OSError:
+                    continue  # closed meanwhile, or another file by now
         return self._with_state()
 
     def _with_state(self) -> Dict[ProcessKey, bool]:
@@ -146,16 +149,17 @@ class Connections:
         return clients
 
     def _find_client(self, process: Process, number: int) -> Optional[ProcessKey]:
+        """Who opened a connection to our path; None for any other socket."""
+        protocol = os.getxattr(f"{self._root}/{process.pid}/fd/{number}", "system.sockprotoname")
+        if not protocol.startswith(b"UNIX"):
+            return None
+        name, pid = pipes.with_duplicate(process, number, _name_and_peer) or ("", 0)
+        if pid == 0 or os.path.realpath(name) != self._path:
+            return None
         try:
-            protocol = os.getxattr(f"{self._root}/{process.pid}/fd/{number}", "system.sockprotoname")
-            if not protocol.startswith(b"UNIX"):
-                return None
-            name, pid = pipes.with_duplicate(process, number, _name_and_peer) or ("", 0)
-            if pid == 0 or os.path.realpath(name) != self._path:
-                return None
             return proc.identify(pid, self._root)
-        except (OSError, ProcessGone):
-            return None  # closed meanwhile, or the client is gone
+        except ProcessGone:
+            return None  # it ended, and the runtime has not noticed
 
 
 def _name_and_peer(descriptor: int) -> Tuple[str, int]:
