@@ -55,11 +55,11 @@ def _dockerd(level: str, message: str) -> Make:
 
 def _access(status: int, method: str = "GET") -> Make:
     def make(dice: random.Random, number: int) -> str:
-        took = f"0.{dice.randrange(1000):03}"
+        took, size = f"0.{dice.randrange(1000):03}", dice.randrange(10**8)
         path = f"/v2/library/app{dice.randrange(99)}/blobs/sha256:{_hex(dice)}"
         return (
             f"10.0.{dice.randrange(256)}.{dice.randrange(256)} - - [06/Mar/2025:{_clock(number)} +0000] "
-            f'"{method} {path} HTTP/1.1" {status} {dice.randrange(10**8)} "-" "{_AGENT} {_CLIENT}" {took} {took} .'
+            f'"{method} {path} HTTP/1.1" {status} {size} "-" "{_AGENT} {_CLIENT}" {took} {took} .'
         )
 
     return make

@@ -218,7 +218,7 @@ def _gap(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
         value or _middle(silences),
         device or "a proxy on the way",
         parameter or "its time-out between two reads or writes",
-        f"{len(attempts)} attempts ended after {_seconds(_middle(silences))} of silence: what is behind it stalls",
+        f"{len(attempts)} attempts ended after {_seconds(_middle(silences))} without a byte",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from watchdog.core.advice.record import Advice, Elsewhere
 
 _ATTEMPTS = (
-    "If each attempt gets further, more attempts suffice: max-download-attempts in /etc/docker/daemon.json, "
-    "then a restart of dockerd, which stops containers unless live-restore is on (docker >= 24 and 19.03 make "
+    "If each attempt gets further, more of them suffice: max-download-attempts in /etc/docker/daemon.json "
+    "and a restart of dockerd, which stops containers unless live-restore is on (docker >= 24 and 19.03 make "
     "5 attempts, 20.10 and 23.0 make 6)."
 )
 _BYPASS = (

@@ -51,7 +51,9 @@ _ENDINGS = {  # haproxy: who ended it (lower case: by time-out), and in which ph
     "CH": (Kind.CANCELED, "lb.client_gone"),
     "PH": (Kind.SERVER_ERROR, "lb.upstream_bad_answer"),
 }
-_LONG_WAIT_NS = 10_000_000_000  # a client that leaves a token request after this long gave up
+SECOND_NS = 1_000_000_000
+_TRAEFIK_READ_NS = 60 * SECOND_NS  # its readTimeout counts from the start of an upload
+_LONG_WAIT_NS = 10 * SECOND_NS  # a client that leaves a token request after this long gave up
 
 
 def read_access(text: str) -> Optional[Access]:
@@ -116,7 +118,10 @@ def _not_found(access: Access) -> Tuple[Kind, str]:
 
 def _client_left(access: Access, token: bool) -> Tuple[Kind, str]:
     """nginx's 499.  Docker gives up on a token after 15 s; from a blob it just goes away."""
-    waited = (access.duration_ns or 0) >= _LONG_WAIT_NS
+    waited_ns = access.duration_ns or 0
+    waited = waited_ns >= _LONG_WAIT_NS
+    if _TRAEFIK_READ_NS <= waited_ns <= _TRAEFIK_READ_NS + SECOND_NS and access.method in ("PUT", "PATCH"):
+        return Kind.NET_TIMEOUT, "lb.read_timeout_60s"
     if token and waited:
         return Kind.NET_TIMEOUT, "lb.token_timeout"
     if access.target.startswith("/v2/") and (waited or access.method in ("PUT", "PATCH", "POST")):

@@ -34,12 +34,14 @@ _AUTH = (
             no pull access | authentication required | authentication is required | authentication failed
             authorization failed | authorization token has expired | token has expired | unauthorized
             incorrect username or password | invalid username | wrong username | insufficient_scope
-            insufficient scope | image pull secret | wrong credentials | invalid credential | login denied
-            permission_denied | permission denied while trying to connect
+            insufficient scope | image pull secret | error getting credentials | error storing credentials
+            invalid token | untrusted key | failed to authenticate | wrong credentials | invalid credential
+            login denied | permission_denied | permission denied while trying to connect
             """
         ),
         without=("authorized request",),
     ),
+    Rule(Kind.AUTH, "reg.auth", ("permission denied",), with_all=(".sock",)),
     Rule(
         Kind.AUTH,
         "reg.auth",
@@ -66,8 +68,8 @@ _NOT_FOUND = (
             """
             manifest unknown | manifest_unknown | manifest not found | unknown manifest | name unknown
             name_unknown | name not known | repository name not known | tag_unknown | no such image
-            no such manifest | image not known | no image found | no matching manifest | errimageneverpull
-            not present with pull policy of never | no such id
+            no such manifest | image not known | no image found | could not find repository
+            no matching manifest | errimageneverpull | not present with pull policy of never | no such id
             """
         ),
     ),
@@ -78,6 +80,7 @@ _NOT_FOUND = (
         matching=re.compile(r"manifest|artifact|repository|\btag\b|pull|image|resolve reference|blob|404"),
         without=(
             "plugin",
+            "config path",
             "command not found",
             "executable file not found",
             "library",

@@ -64,6 +64,8 @@ _PROGRESS = (
 )
 
 _RUNTIMES = (
+    _harmless(".sock->@"),  # dockerd's word about a client of its API that went away
+    _harmless("can't find the container with id", "unable to read config path"),
     _harmless(
         "stopping event stream following graceful shutdown", "event stream following graceful shutdown"
     ),
@@ -105,9 +107,15 @@ _RUNTIMES = (
     _harmless("error=<nil>", "err=<nil>", "error: <nil>"),
 )
 
-_CLUSTER = (  # the kubelet and the control plane about each other
+_CLUSTER = (  # the kubelet, the control plane and swarm about each other
+    _harmless(":2377", "memberlist", "agent: session failed", "heartbeat to manager", "raft node"),
+    _harmless("/apis/", "/api/v1?", "/healthz", "/livez", "/readyz", "/openapi/", without=PULLING),
     _harmless(
-        "/api/v1/", "/apis/", "/api/v1?", "/healthz", "/livez", "/readyz", "/openapi/", without=PULLING
+        "/api/v1/",
+        without=PULLING,
+        matching=re.compile(
+            r"/api/v1/(?:nodes|pods|namespaces|services|configmaps|secrets|endpoints|events|pers)"
+        ),
     ),
     _harmless("kubernetes api connection failure", "plugin/kubernetes", "could not reach the kubernetes api"),
     _harmless("failed to list *", "failed to watch *", "reflector.go", without=PULLING),

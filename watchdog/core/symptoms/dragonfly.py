@@ -151,7 +151,7 @@ UNNAMED: Tuple[Rule, ...] = (
         "df.failed",
         ("fail", "error"),
         matching=re.compile(
-            r"\b(?:pieces?|from parent|peer ?task|seed peer|(?:from|with) scheduler|download task|dfdaemon"
+            r"\b(?:pieces?|from parent|peer ?task|seed peer|(?:from|with|to) scheduler|download task|dfdaemon"
             r"|dragonfly)\b"
         ),
         without=("kube-", "success", "pod", "remove ", "error=<nil>"),

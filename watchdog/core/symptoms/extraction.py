@@ -68,10 +68,10 @@ _INTEGRITY = (
                 image verification failed | verification failed for digest | content mismatch
                 invalid digest, desired | could not verify layer data | failed size validation
                 digest mismatch | match uploaded content | digest_invalid | size_invalid
-                does not match digest | doesn't match digest | checksum mismatch | checksum does not match
-                invalid checksum | invalid diffid | wrong diff id | mismatched image rootfs | size mismatch
-                unexpected size | content does not match digest | did not match expected
-                did not match, expected
+                does not match digest | doesn't match digest | checksum mismatch | expectedmd5
+                checksum does not match | invalid checksum | invalid diffid | wrong diff id
+                mismatched image rootfs | size mismatch | unexpected size | content does not match digest
+                did not match expected | did not match, expected
                 """
             ),
             "unexpected commit ",

@@ -126,6 +126,12 @@ def _component(tag: str) -> str:
     return name
 
 
+def _event(found: Match[str]) -> _Peel:
+    """A line of `kubectl describe`: its reason is part of what it says."""
+    peel = _last(found)
+    return replace(peel, rest=f"{found['reason']}: {peel.rest}")
+
+
 # --- logrus -----------------------------------------------------------------------------
 
 _PAIR = re.compile(r"([A-Za-z_][\w.@/-]*)=(\"(?:[^\"\\]|\\.)*\"?|\S*)")
@@ -289,8 +295,9 @@ _FORMS: Tuple[Tuple[re.Pattern[str], _Take], ...] = (
     _form(r"\[\s*\d+\.\d+\]\s*"),  # dmesg
     _form(r"\[(?P<stamp>[A-Z][a-z]{2} [A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d:\d\d \d{4})\]\s*"),  # dmesg -T
     _form(
-        r"(?P<level>Warning|Normal)\s{2,}\w+\s{2,}\S+ ?(?:\(x\d+ over \S+\))?"
-        r"\s+(?P<component>kubelet)(?:,\s\S+)?\s+"
+        r"(?P<level>Warning|Normal)\s{2,}(?P<reason>\w+)\s{2,}\S+ ?(?:\(x\d+ over \S+\))?"
+        r"\s+(?P<component>kubelet)(?:,\s\S+)?\s+",
+        _event,
     ),
     _form(rf"\[?(?P<stamp>{ISO})\]?\s+"),
     _form(r"\d\d:\d\d:\d\d\s+(?=\S)"),

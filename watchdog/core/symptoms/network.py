@@ -151,12 +151,13 @@ _RESET = (
             closed by remote host | remote end closed connection | incompletemessage
             before message completed | error reading a body from connection | malformed chunked encoding
             ended prematurely | premature close | prematurely closed | incompleteread | incomplete read
-            connection unexpectedly closed | connection closed unexpectedly | closed abruptly
-            http2: client connection lost | client disconnected during blob | short read | socket hang up
-            an established connection was aborted
+            connection unexpectedly closed | connection closed unexpectedly | read/write on closed pipe
+            before server preface | closed abruptly | http2: client connection lost | short read
+            socket hang up | an established connection was aborted
             """
         ),
     ),
+    Rule(Kind.NET_RESET, "net.reset", ("error", "during blob"), matching=re.compile(r"client disconnected")),
     Rule(
         Kind.NET_RESET,
         "net.reset",
@@ -170,7 +171,7 @@ _RESET = (
         ("eof",),
         matching=re.compile(
             r"(?:https?://|upload|download|pull|push|blob|manifest|layer|registry|\btcp\b|mirror|proxy error"
-            r"|image).*: ?\"?eof\b"
+            r"|image|caused by).*: ?\"?eof\b"
         ),
     ),
 )

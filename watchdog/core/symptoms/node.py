@@ -10,7 +10,7 @@ from watchdog.core.symptoms.vocabulary import SymptomKind as Kind
 
 _LAYER = re.compile(  # the text is about a layer, a snapshot or their mounts
     r"register layer|extract layer|error processing tar file|unpack|untar|applylayer|apply(?:ing)? layer"
-    r"|tmpmounts|overlay|snapshot|/diff|getimageblob|\bmount|rootfs|/var/lib/(?:docker|containerd)|layerdb|lchown"
+    r"|tmpmounts|xattr|overlay|snapshot|/diff|getimageblob|\bmount|rootfs|/var/lib/(?:docker|containerd)|layerdb|lchown"
     r"|whiteout|pivot|graphdriver|devmapper|aufs|btrfs|zfs|imagedb|containerd/daemon"
 )
 
@@ -23,7 +23,7 @@ _RESOURCE = (
             """
             out of memory | oom-kill | oom_kill | oom killer | oomkilled | killed process
             cannot allocate memory | unable to allocate memory | page allocation failure | not enough memory
-            outofmemory | reclaim memory
+            outofmemory | reclaim memory | oom_reaper
             """
         ),
     ),
@@ -36,6 +36,8 @@ _RESOURCE = (
             "failed to create new os thread",
             "pthread_create failed",
             "fork rejected by pids controller",
+            "cannot assign requested address",
+            "table full, dropping packet",
         ),
     ),
     Rule(Kind.RESOURCE, "node.cpu_stuck", ("soft lockup - cpu", "hard lockup on cpu")),
@@ -63,7 +65,7 @@ _DISK_FULL = (
         words(
             """
             attempting to reclaim | freediskspacefailed | diskpressure | disk pressure
-            failed to garbage collect required amount | imagegcfailed
+            failed to garbage collect required amount | imagegcfailed | wanted to free
             """
         ),
         without=("nodehasnodiskpressure", "hasnodiskpressure", "reclaim memory", "no disk pressure"),
@@ -117,7 +119,8 @@ _KERNEL_STORAGE = (
             """
             i/o error, dev | buffer i/o error | critical medium error | critical target error
             lost page write | lost async page write | unrecovered read error | medium error
-            exception emask | rejecting i/o to offline device
+            exception emask | rejecting i/o to offline device | controller is down; will reset
+            failed result: hostbyte=did_ | devicemapper: error | dm_task_run failed
             """
         ),
     ),

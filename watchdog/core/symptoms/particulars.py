@@ -17,7 +17,7 @@ _BYTES = re.compile(r"(?:from|received|wrote:?|used|written|copied) (\d{1,18})(?
 _ADDRESS = re.compile(
     r"(?:dial (?:tcp|udp) |->|connect to node:|register to |address |peer:|upstream: \"https?://)"
     r"(\[[0-9a-fA-F:]+\]:\d{1,5}|[\w.-]+:\d{1,5})"
-    r"|unix:?(?://)?(/[\w./-]+\.sock)"
+    r"|unix:? ?(?://)?(/[\w./-]+\.sock)"
     r"|https?://([\w.-]+(?::\d{1,5})?)"
 )
 _SUBJECT = re.compile(
@@ -27,7 +27,8 @@ _SUBJECT = re.compile(
 _METHOD = re.compile(r"request: \"([A-Z]{3,7}) /|during blob ([A-Z]{3,7})|(Upload failed)")
 _PORT = re.compile(r"ip:([\w.-]+) port:(\d{1,5})")
 _IMAGE = re.compile(
-    r"(?:[Pp]ull(?:ing)? (?:and unpack )?(?:an? )?image|PullImage|resolve reference|pulling from|image=)"
+    r"(?:[Pp]ull(?:ing)? (?:and unpack )?(?:an? )?image(?! config)|PullImage|resolve reference"
+    r"|pulling from|image=)"
     r"[ :=]*[\"'\\]*([\w][\w./@:<>-]{1,300})"
 )
 _PATH = re.compile(r"/v2/([\w.-][\w./-]{0,250}?)/(?:manifests|blobs|tags)/([\w.:@-]*)")

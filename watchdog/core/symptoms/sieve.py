@@ -41,7 +41,9 @@ STEMS = (
         hard lockup | locked for | locked: | locking ref | no progress | another client | waiting for
         should wait | context cancel | request cancel | was cancel | pull cancel | pull session cancel
         download cancel | upload cancel | retrying | will retry | for backoff | back-off | backoff
-        imagepull | imageneverpull | policy of never | to pull image
+        imagepull | imageneverpull | policy of never | to pull image | requested address | dropping packet
+        wanted to free | m_reaper | will reset | write on closed | server preface | expectedmd5
+        untrusted key
         """
     ),
     *words(  # the connection
@@ -71,9 +73,9 @@ STEMS = (
         toomany | too_many_requests | pull rate | throttl | slowdown | reduce your | gateway
         default backend | top-level value | beginning of value | quota | empty content-type | read only mode
         read-only mode | updated to current | the configured | y too large | too large body | http status
-        status code | status=4 | status=5 | status":4 | status":5 | status: 4 | status: 5 | http 4
-        byte range | http 206 | range not satisfiable | range requests | content-range header
-        support range | range_invalid | verification | json input | checksum does | request body
+        status code | status=4 | status=5 | status: 4 | status: 5 | http 4 | byte range | http 206
+        range not satisfiable | range requests | content-range header | support range | range_invalid
+        verification | json input | checksum does | request body
         """
     ),
     *words(  # the node
@@ -100,7 +102,8 @@ STEMS = (
         valid mirror | conflicting options | is not valid
         """
     ),
-    'message":[',  # journald's way to write what is no plain text
+    *('message":[', 'message": ['),  # journald's way to write what is no plain text
+    *(f'status":{space}{quote}{digit}' for space in ("", " ") for quote in ("", '"') for digit in "45"),
 )
 
 # An access log's status from 400, and haproxy's word for a session that did not end well.
