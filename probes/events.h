@@ -93,7 +93,7 @@ struct layout {
 	u16 task_newtask__pid;
 	u16 task_newtask__clone_flags;
 	u16 sched_process_exec__filename;
-	u16 sched_process_exit__group_dead; /* 6.17 and later */
+	u16 sched_process_exit__group_dead; /* 6.18 has it, 6.12 does not */
 	u16 signal_generate__sig;
 	u16 signal_generate__code;
 	u16 signal_generate__comm;

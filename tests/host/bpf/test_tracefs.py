@@ -45,6 +45,14 @@ def test_offsets_of_6_18(tracefs: Path) -> None:
     assert ABSENT not in layout.offsets.values()
 
 
+@pytest.mark.parametrize("kernel", ["5.10", "6.12"])
+def test_older_kernels_have_all_that_is_needed(kernel: str) -> None:
+    layout = layout_of(RECORDED / kernel)
+    assert layout.refused == {} and layout.sees_tcp()
+    absent = [field for field, offset in layout.offsets.items() if offset == ABSENT]
+    assert absent == ["sched_process_exit__group_dead"]
+
+
 def test_a_field_that_only_new_kernels_have_may_be_absent(tracefs: Path) -> None:
     spoil(tracefs, "sched/sched_process_exit", ("bool group_dead", "bool something"))
     layout = layout_of(tracefs)

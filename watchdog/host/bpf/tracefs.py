@@ -41,7 +41,7 @@ TRACEPOINTS: Mapping[Tuple[str, str], Mapping[str, int]] = {
     ("tcp", "tcp_retransmit_skb"): {"skaddr": 8},
 }
 _PROCESS_CATEGORIES = ("task", "sched", "signal")
-_MAY_BE_ABSENT = ("sched_process_exit__group_dead",)  # 6.17 and later have it
+_MAY_BE_ABSENT = ("sched_process_exit__group_dead",)  # 6.18 has it, 6.12 does not
 
 _FIELD = re.compile(r"^\s*field:.*?(\w+)(?:\[[^\]]*\])?;\s*offset:(\d+);\s*size:(\d+);", re.MULTILINE)
 
