@@ -149,10 +149,9 @@ def test_who_is_stopped_is_seen_stopped(lab: Lab) -> None:
     lab.pull(SMALL)
     until(sensor, lambda scan: scan.decompressors and set(worker(scan).states) == {"T"})
     with faults.stopped(lab.dockerd.untars[0]):
-        assert set(look(sensor).untars[0].process.states) == {"T"}
+        until(sensor, lambda scan: set(scan.untars[0].process.states) == {"T"})
     with faults.stopped(lab.dockerd.pid):
-        daemon = look(sensor).daemon
-        assert daemon is not None and set(daemon.states) == {"T"}
+        until(sensor, lambda scan: scan.daemon and set(scan.daemon.states) == {"T"})
 
 
 def test_who_is_held_on_purpose_is_seen_held(lab: Lab) -> None:
