@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.inside.machine import journal, main_pid, mount_namespace, prop, run, systemctl, wait_until
+from tests.vm.inside.machine import journal, main_pid, mount_namespace, prop, run, systemctl
 from tests.vm.inside.node import AGENT, Node
 from tests.vm.suite import Suite
 
@@ -70,8 +70,8 @@ def check_hung_agent(node: Node) -> None:
     node.begin("observe")
     before = main_pid(AGENT)
     os.kill(before, signal.SIGSTOP)
-    wait_until("systemd restarts it", lambda: main_pid(AGENT) not in (0, before), 180.0)
-    wait_until("it sees docker again", lambda: node.runtime().get("process"), 60.0)
+    node.wait("systemd restarts it", lambda: main_pid(AGENT) not in (0, before))
+    node.wait("it sees docker again", lambda: node.seen_pid)
     assert prop(AGENT, "NRestarts") == "1"
 
 
@@ -89,7 +89,7 @@ def check_wrong_configuration(node: Node) -> None:
     node.begin("observe")
     node.configure("obzerve")
     run("systemctl", "restart", AGENT, check=False)
-    wait_until("the unit has failed", lambda: prop(AGENT, "ActiveState") == "failed", 60.0)
+    node.wait("the unit has failed", lambda: prop(AGENT, "ActiveState") == "failed")
     assert prop(AGENT, "NRestarts") == "0"
     assert prop(AGENT, "ExecMainStatus") == "2"
     assert "config.yaml:1" in journal(AGENT)

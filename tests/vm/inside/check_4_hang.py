@@ -9,7 +9,7 @@ from typing import List, Set
 
 from tests.lab import images, sight
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl, wait_until
+from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl
 from tests.vm.inside.node import AGENT, STATE_DIR, Node
 from tests.vm.suite import Suite
 
@@ -20,7 +20,7 @@ def check_real_unpigz_stopped(node: Node) -> None:
     """The system's own unpigz, stopped from outside in mid-layer, is continued and the pull completes."""
     node.begin("enforce")
     pull = node.pull(images.OTHER)
-    culprit = wait_until("unpigz runs", lambda: next(iter(sight.decompressors(node.dockerd)), None), 60.0)
+    culprit = node.wait("unpigz runs", lambda: next(iter(sight.decompressors(node.dockerd)), None))
     os.kill(culprit, signal.SIGSTOP)
     incident = node.incident("decompressor_stopped", "recovered")
     assert incident["culprit"]["pid"] == culprit
@@ -48,10 +48,10 @@ def check_spinning(node: Node) -> None:
     node.unpigz.install(Form.BINARY)
     node.unpigz.arm(Fault.SPIN, runs=1)
     node.pull(images.SMALL)
-    incident = node.incident("decompressor_spinning", "recovered", "gone", deadline_s=180.0)
+    incident = node.incident("decompressor_spinning", "recovered", "gone")
     names = [one["name"] for one in incident["actions"]]
     assert names[:1] == ["kill_decompressor"] and "repull" in names, incident["actions"]
-    wait_until("the image is there", lambda: node.has(images.SMALL), 120.0)
+    node.wait("the image is there", lambda: node.has(images.SMALL))
 
 
 def check_docker_untar(node: Node, suite: Suite) -> None:
@@ -74,8 +74,8 @@ def check_substituted(node: Node) -> None:
     node.unpigz.install(Form.BINARY)
     node.unpigz.arm(Fault.SPIN)
     node.pull(images.SMALL)
-    link = wait_until("a link is made", _links, 300.0)
-    wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
+    link = node.wait("a link is made", _links)
+    node.wait("the image is there", lambda: node.has(images.SMALL))
     assert "gzip" in os.path.realpath(link[0])
     run("pull-watchdog", "revert", "substitute_decompressor")
     assert not _links()
@@ -93,9 +93,9 @@ def check_mounted(node: Node) -> None:
         node.unpigz.arm(Fault.SPIN)
         node.pull(images.SMALL)
         target = str(node.unpigz.path)
-        wait_until("gzip is mounted over unpigz", lambda: target in _mounts(), 300.0)
+        node.wait("gzip is mounted over unpigz", lambda: target in _mounts())
         assert mount_namespace(main_pid(AGENT)) == mount_namespace(1)
-        wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
+        node.wait("the image is there", lambda: node.has(images.SMALL))
         assert run("pigz", "--version").startswith("pigz")
         run("dpkg", "-i", *map(str, Path("/root").glob("pigz_*.deb")))
         assert target not in _mounts()
@@ -109,11 +109,11 @@ def check_restart_of_the_agent(node: Node) -> None:
     node.unpigz.install(Form.BINARY)
     node.unpigz.arm(Fault.SPIN, runs=1)
     node.pull(images.SMALL)
-    wait_until("it was killed", lambda: _actions(node) & {"repull"}, 180.0)
+    node.wait("it was killed", lambda: _actions(node) & {"repull"})
     ledger = (STATE_DIR / "ledger.jsonl").read_text()
     systemctl("stop", AGENT)
-    wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
-    wait_until("nothing of it is left", lambda: not members_of_agent(), 60.0)
+    node.wait("the image is there", lambda: node.has(images.SMALL))
+    node.wait("nothing of it is left", lambda: not members_of_agent())
     node.start()
     assert (STATE_DIR / "ledger.jsonl").read_text().startswith(ledger)
     assert "kill_decompressor" in _actions(node)
@@ -129,8 +129,8 @@ def check_killed_agent(node: Node) -> None:
     before = node.incident("decompressor_stopped", "confirmed", "gave_up")
     pid = main_pid(AGENT)
     os.kill(pid, signal.SIGKILL)
-    wait_until("systemd restarts it", lambda: main_pid(AGENT) not in (0, pid), 120.0)
-    wait_until("it sees docker", lambda: node.runtime().get("process"), 60.0)
+    node.wait("systemd restarts it", lambda: main_pid(AGENT) not in (0, pid))
+    node.wait("it sees docker", lambda: node.seen_pid)
     after = node.incident("decompressor_stopped", "confirmed", "gave_up")
     assert after["id"] == before["id"] and after["opened_at"] == before["opened_at"]
     assert len(node.incidents()) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import images
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import environment, prop, run, systemctl, wait_until
+from tests.vm.inside.machine import environment, prop, run, systemctl
 from tests.vm.inside.node import DOCKER, Node
 
 ENV_FILE = Path("/run/pull-watchdog-env/docker.env")
@@ -61,7 +61,7 @@ def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
     assert told["outcome"] == "done", told
     assert node.dockerd not in (0, old)
     assert prop(DOCKER, "NRestarts") == "0"
-    wait_until("the agent sees it", lambda: node.runtime()["process"]["pid"] == node.dockerd, 60.0)
+    node.wait("the agent sees it", lambda: node.seen_pid == node.dockerd)
     pull = node.pull(images.OTHER)
     node.hung()
     again = node.incident("decompressor_spinning", "confirmed")
@@ -92,7 +92,7 @@ def check_pigz_enabled_in_time(node: Node, hung: Dict[str, Any]) -> None:
     told = node.act("disable_pigz", hung["id"])
     assert told["outcome"] == "done", told
     systemctl("restart", "pull-watchdog.service")
-    wait_until("the line is taken away", lambda: not ENV_FILE.exists() or not ENV_FILE.read_text(), 120.0)
+    node.wait("the line is taken away", lambda: not ENV_FILE.exists() or not ENV_FILE.read_text())
 
 
 def check_drop_in() -> None:

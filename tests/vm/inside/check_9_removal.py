@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.lab import images
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import prop, run, wait_until
+from tests.vm.inside.machine import prop, run
 from tests.vm.inside.node import AGENT, Node
 
 PLACES = ("/etc", "/usr", "/var/lib", "/run", "/lib/systemd")
@@ -19,12 +19,12 @@ def check_purge(node: Node) -> None:
     node.unpigz.arm(Fault.SPIN)
     node.pull(images.SMALL)
     link = Path("/usr/local/sbin/unpigz")
-    wait_until("a link is made", link.is_symlink, 300.0)
-    wait_until("the image is there", lambda: node.has(images.SMALL), 180.0)
-    run("dpkg", "-P", "pull-watchdog", deadline_s=180.0)
+    node.wait("a link is made", link.is_symlink)
+    node.wait("the image is there", lambda: node.has(images.SMALL))
+    run("dpkg", "-P", "pull-watchdog")
     assert not link.is_symlink()
     assert prop(AGENT, "LoadState") == "not-found"
     left = [str(path) for place in PLACES for path in Path(place).rglob("*pull?watchdog*")]
     assert left == []
     # For the cleaning that follows each check.
-    run("dpkg", "-i", *map(str, Path("/srv/dist").glob("*.deb")), deadline_s=300.0)
+    run("dpkg", "-i", *map(str, Path("/srv/dist").glob("*.deb")))

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 import yaml
 
@@ -21,10 +21,18 @@ from tests.lab.processes import Cell
 from tests.lab.registry import Registry
 from tests.vm.inside.machine import journal, main_pid, run, run_json, systemctl, wait_until
 
+T = TypeVar("T")
 AGENT = "pull-watchdog.service"
 DOCKER = "docker.service"
 CONFIG = Path("/etc/pull-watchdog/config.yaml")
 STATE_DIR, RUN_DIR = Path("/var/lib/pull-watchdog"), Path("/run/pull-watchdog")
+# The usual ones are for real machines.
+DEADLINES = {
+    "resume": "2m",
+    "kill_decompressor": "2m",
+    "substitute_decompressor": "2m",
+    "restart_runtime": "10m",
+}
 INTERVAL_S = 62.0  # docker.service may be started three times in a minute
 
 
@@ -48,12 +56,13 @@ class Node:
         self.start()
 
     def configure(self, mode: str, **options: Any) -> None:
-        CONFIG.write_text(yaml.safe_dump({"mode": mode, **options}, sort_keys=False))
+        content = {"mode": mode, "deadlines": DEADLINES, **options}
+        CONFIG.write_text(yaml.safe_dump(content, sort_keys=False))
 
     def start(self) -> None:
         """Start the unit, and wait until it sees its runtime.  Raises AssertionError with its log."""
         run("systemctl", "start", AGENT, deadline_s=180.0, check=False)
-        wait_until(f"the agent sees docker: {journal(AGENT)}", lambda: self.runtime().get("process"), 60.0)
+        self.wait("the agent sees docker", lambda: self.seen_pid, 60.0)
 
     @property
     def state(self) -> Dict[str, Any]:
@@ -66,20 +75,38 @@ class Node:
     def runtime(self) -> Dict[str, Any]:
         return next(iter(self.state.get("runtimes", [])), {})
 
+    @property
+    def seen_pid(self) -> Optional[int]:
+        """The runtime's pid as the agent sees it; None while it sees none."""
+        process = self.runtime().get("process")
+        return process["pid"] if process else None
+
     def incidents(self) -> List[Dict[str, Any]]:
         told: List[Dict[str, Any]] = run_json("pull-watchdog", "incidents", "--json")
         return told
 
-    def incident(self, cause: str, *states: str, deadline_s: float = 120.0) -> Dict[str, Any]:
+    def incident(self, cause: str, *states: str) -> Dict[str, Any]:
         """Wait for an incident of this cause in one of these states."""
 
         def find() -> Optional[Dict[str, Any]]:
             return next((i for i in self.incidents() if i["cause"] == cause and i["state"] in states), None)
 
+        return self.wait(f"incident {cause} {' or '.join(states)}", find)
+
+    def wait(self, what: str, condition: Callable[[], Optional[T]], deadline_s: float = 120.0) -> T:
+        """The first true answer.  Raises AssertionError with what the agent has told until then."""
         try:
-            return wait_until(f"incident {cause} {' or '.join(states)}", find, deadline_s)
+            return wait_until(what, condition, deadline_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}; there is {self.incidents()}; {journal(AGENT)}") from None
+            raise AssertionError(f"{error}\n{self._story()}") from None
+
+    def _story(self) -> str:
+        brief = [
+            f"{one['id']} {one['cause']} {one['state']}: {one['next']}"
+            + "".join(f"\n  {act['name']} {act['outcome']}: {act['detail']}" for act in one["actions"])
+            for one in self.incidents()
+        ]
+        return "\n".join([*brief, journal(AGENT, 25)])
 
     def act(self, remedy: str, incident: str) -> Dict[str, Any]:
         """Act by a person's hand; what became of it."""
