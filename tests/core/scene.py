@@ -43,8 +43,10 @@ def enforce(*more: Remedy, **fields: Any) -> Policy:
 
 
 class Scene(Machine):
-    """`acts` False: decisions are only told.  `outcomes`: how the acts of a remedy end, if not DONE.
+    """`acts` False: decisions are only told.
 
+    `outcomes`: how the acts of a remedy end, if not DONE; None: their process dies after the
+    intent, so the ledger has no result and the agent hears no word of it.
     `takes`: after how many more looks an act ends; 0: with the look that shows it started.
     `blind`: kinds of observation that no sensor brings at the moment.
     """
@@ -53,7 +55,7 @@ class Scene(Machine):
         super().__init__()
         self.policy = policy or enforce()
         self.acts = acts
-        self.outcomes: Dict[str, Outcome] = {}
+        self.outcomes: Dict[str, Optional[Outcome]] = {}
         self.boot_id = "boot-1"
         self.now_ns = 1000 * SECOND_NS
         self.ledger = LedgerSeen(usable=True)
@@ -181,8 +183,10 @@ class Scene(Machine):
             self.write(action, "intent", decision.incident, remedy)
             if outcome is Outcome.DONE:
                 self.effect(remedy, decision.incident)
-            self.write(action, "result", decision.incident, remedy, outcome)
-        end = ActionFinished(action, decision.incident, remedy, outcome, f"it is {outcome.value}")
+            if outcome is not None:
+                self.write(action, "result", decision.incident, remedy, outcome)
+        told = outcome or Outcome.EXPIRED
+        end = ActionFinished(action, decision.incident, remedy, told, f"it is {told.value}")
         self._ends.append((len(self.frames) + self.takes, end))
 
     def undo(self, decision: Decision) -> None:

@@ -190,6 +190,27 @@ def test_running_without_using_the_cpu_is_no_kind_of_hang(scene):
     assert causes(scene) == []
 
 
+@pytest.mark.parametrize(("ticks", "looks"), [(100, 6), (34, 6), (33, 7), (10, 20)])
+def test_two_seconds_of_cpu_for_nothing_are_spinning(scene, ticks, looks):
+    """Counted in CPU and in looks: on a busy host both take longer."""
+    one = hung(scene, "spinning")
+    for look in range(looks):
+        assert causes(scene) == [], f"after {look} looks"
+        one.worker.cpu_ticks += ticks - 100
+        scene.tick()
+
+    assert causes(scene) == ["decompressor_spinning"]
+
+
+def test_running_with_its_cpu_unseen_is_unknown(scene):
+    one = hung(scene, "spinning")
+    for _ in range(LONG):
+        scene.tick()
+        one.worker.cpu_ticks = None
+
+    assert causes(scene) == []
+
+
 def test_now_asleep_and_now_spinning_is_hung_all_the_time(scene):
     one = hung(scene, "spinning")
     for look in range(LONG):

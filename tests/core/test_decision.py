@@ -392,7 +392,17 @@ def test_a_failed_action_is_tried_twice():
     assert scene.decided == ["kill_decompressor"] * 2
 
 
-def test_an_action_whose_end_is_unknown_is_not_repeated():
+def test_an_action_that_ended_without_a_word_is_tried_once_more():
+    """The next one finds out from the machine first what became of its predecessor."""
+    scene = Scene()
+    scene.outcomes["kill_decompressor"] = None
+    scene_with("blocked", scene)
+    scene.until("gave_up")
+
+    assert scene.decided == ["kill_decompressor"] * 2
+
+
+def test_an_action_whose_end_is_unknown_to_the_ledger_too_is_not_repeated():
     scene = Scene()
     scene.outcomes["kill_decompressor"] = Outcome.EXPIRED
     scene_with("blocked", scene)

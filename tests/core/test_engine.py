@@ -139,10 +139,11 @@ def test_two_hung_pulls_are_freed_one_after_the_other(scene):
     assert len(set(scene.effects)) == 2
 
 
-def test_what_moves_again_by_itself_is_cleared():
+@pytest.mark.parametrize("kind", ["blocked", "frozen_v2", "untar_blocked", "storage", "daemon_stopped"])
+def test_what_moves_again_by_itself_is_cleared(kind):
     scene = Scene(acts=False)
     one = scene.pull()
-    scene.hang(one, "blocked")
+    scene.hang(one, kind)
     scene.until("confirmed")
     scene.go_on(one)
 
@@ -508,6 +509,24 @@ def test_nobody_settles_it(cut_short):
 
     assert cut_short.incident["actions"][0]["outcome"] == "expired"
     assert [remedy for remedy, _ in cut_short.effects] == ["kill_decompressor", "repull"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.REFUSED])
+def test_the_ledger_corrects_what_the_agent_could_not_know(scene, outcome):
+    """Its process died without a word; the next one settles what became of it."""
+    scene.outcomes["kill_decompressor"] = None
+    scene.hang(scene.pull(), "blocked")
+    scene.until("verifying")
+    incident, action = scene.incident["id"], scene.ledger.entries[-1].action
+    if outcome is Outcome.DONE:
+        scene.effect("kill_decompressor", incident)
+    scene.outcomes.clear()
+    scene.write(action, "result", incident, "kill_decompressor", outcome)
+
+    record = scene.until("recovered")
+
+    assert record["actions"][0]["outcome"] == outcome.value
+    assert [remedy for remedy, _ in scene.effects] == ["kill_decompressor", "repull"]
 
 
 def test_the_result_came_and_the_agent_did_not_live_to_see_it(scene):

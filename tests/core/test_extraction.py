@@ -171,6 +171,20 @@ class TestBlob:
 
         assert looks.tracks.pipelines["docker"][0].blob == one.blob
 
+    @pytest.mark.parametrize(("later", "belongs"), [(1, True), (2, False)])
+    def test_it_may_stop_a_look_later_and_not_two(self, machine, looks, later, belongs):
+        """The pipe between them fills up first."""
+        one = machine.pull()
+        looks.look(2)
+        machine.hang(one, "stopped")
+        for _ in range(later):
+            one.blob = replace(one.blob, position_bytes=one.blob.position_bytes + 1)
+            looks.look()
+
+        looks.look(4)
+
+        assert (looks.tracks.pipelines["docker"][0].blob is not None) is belongs
+
     def test_two_descriptors_on_one_file_are_two_candidates(self, machine, looks):
         one = machine.pull()
         machine.hang(one, "stopped")
