@@ -24,9 +24,9 @@ from watchdog.core.observation import (
     RuntimeSeen,
     SensorState,
 )
+from watchdog.core.redaction import redact
 from watchdog.core.tick import Tick
 from watchdog.report.incidents import IncidentStore
-from watchdog.report.redact import redact
 from watchdog.report.writer import Writer
 
 _FIRST = (PolicySeen, MachineSeen, LedgerSeen, OperatorSeen, IncidentRemembered)

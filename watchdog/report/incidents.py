@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
+from watchdog.core.redaction import redact
 from watchdog.report.files import make_directory, write_whole
-from watchdog.report.redact import redact
 from watchdog.report.writer import Writer
 
 Record = Dict[str, Any]

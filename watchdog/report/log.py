@@ -14,9 +14,9 @@ from typing import Any, Callable, Dict, List, Mapping, MutableMapping, Optional,
 
 from watchdog.config import LogFormat
 from watchdog.core.observation import RuntimeSeen, SensorState
+from watchdog.core.redaction import redact
 from watchdog.core.tick import Decision, Tick, Transition
 from watchdog.report.journal import journal_sink
-from watchdog.report.redact import redact
 from watchdog.report.writer import Writer
 
 Fields = MutableMapping[str, Any]

@@ -17,9 +17,9 @@ from watchdog import __version__
 from watchdog.config import Config
 from watchdog.core.codec import to_plain
 from watchdog.core.record import rfc3339
+from watchdog.core.redaction import redact
 from watchdog.core.tick import Tick
 from watchdog.report.files import make_directory, write_whole
-from watchdog.report.redact import redact
 from watchdog.report.vitals import Vitals
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from watchdog.report.redact import redact
+from watchdog.core.redaction import redact
 
 SECRETS = [
     "docker login --password hunter2222 registry.example",
