@@ -116,6 +116,9 @@ def _gate(act: Act, world: World) -> Choice:
     """What stands between a decision and its execution on this host."""
     if world.operator.inhibited:
         return Wait(f"would {act.remedy.value}, but all action is inhibited")
+    people = world.sensors.get("operator_thread")
+    if people is not None and not people.up:
+        return Wait(f"would {act.remedy.value}, but whether people forbid it cannot be seen")
     if world.paused():
         return Wait(f"would {act.remedy.value}, but action is paused: {world.operator.pause_reason}")
     if not world.ledger.usable:

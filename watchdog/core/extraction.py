@@ -78,7 +78,9 @@ class Pipeline:
 
     `worker` is the member of the decompressing stage that moves the bytes; None
     where that is ambiguous.  `blob` and `untar` are those that belong to it
-    beyond doubt; `blob_candidates` tells how many could.
+    beyond doubt; `blob_candidates` tells how many could.  `blob_is_open` is
+    False where the blob was its own in an earlier sample and is closed now: the
+    runtime lets go of it when the last client gives up, and the layer hangs on.
     """
 
     runtime: str
@@ -88,6 +90,7 @@ class Pipeline:
     blob_candidates: int
     untar: Optional[UntarSample]
     daemon: Optional[ProcessSample]
+    blob_is_open: bool = True
 
     @property
     def stage(self) -> Tuple[ProcessSample, ...]:
@@ -197,6 +200,7 @@ class Tracks:
         self._by_key: Dict[ProcessKey, Stillness] = {}
         self._rests: Dict[str, Dict[BlobSample, Rest]] = {}
         self._storage: Dict[str, Tuple[PressureSample, int, int]] = {}
+        self._blobs: Dict[ProcessKey, BlobSample] = {}
         self.pipelines: Dict[str, List[Pipeline]] = {}
         self.scans: Dict[str, ExtractionScan] = {}
         self.scanned_ns: Dict[str, int] = {}
@@ -210,9 +214,8 @@ class Tracks:
         self._compare_blobs(scan, now_ns)
         self._compare_storage(scan, now_ns)
         rests = self._rests[scan.runtime]
-        self.pipelines[scan.runtime] = pipelines(
-            scan, lambda worker, blob: self._stops_with(rests[blob], worker)
-        )
+        found = pipelines(scan, lambda worker, blob: self._stops_with(rests[blob], worker))
+        self.pipelines[scan.runtime] = [self._with_closed_blob(one, scan) for one in found]
         self._forget(now_ns)
 
     def stillness(self, key: ProcessKey) -> Optional[Stillness]:
@@ -266,6 +269,18 @@ class Tracks:
         """
         return rest.samples >= self.still_samples(worker.key) - 1
 
+    def _with_closed_blob(self, pipeline: Pipeline, scan: ExtractionScan) -> Pipeline:
+        """The pipeline with the blob that it was seen to stand still with, if that is closed now."""
+        worker = pipeline.worker
+        if worker is None:
+            return pipeline
+        if pipeline.blob is not None and self.still_samples(worker.key):
+            self._blobs[worker.key] = pipeline.blob
+        known = self._blobs.get(worker.key)
+        if known is None or pipeline.blob_candidates or known.name in {one.name for one in scan.blobs}:
+            return pipeline
+        return replace(pipeline, blob=known, blob_is_open=False)
+
     def _compare_blobs(self, scan: ExtractionScan, now_ns: int) -> None:
         known = self._rests.get(scan.runtime, {})
         self._rests[scan.runtime] = {blob: self._rest(known.get(blob), now_ns) for blob in scan.blobs}
@@ -293,6 +308,7 @@ class Tracks:
         limit = now_ns - 2 * GAP_TICKS * self.tick_ns
         for key in [key for key, one in self._by_key.items() if one.at_ns < limit]:
             del self._by_key[key]
+            self._blobs.pop(key, None)
 
 
 def _processes(scan: ExtractionScan) -> Iterable[ProcessSample]:

@@ -17,7 +17,7 @@ from watchdog.core.symptoms import LOOK_ALIKES, RULES
 from watchdog.core.symptoms.access import Access, judge_access, judge_status, read_access
 from watchdog.core.symptoms.answers import kind_of_status, status_in
 from watchdog.core.symptoms.index import RuleIndex
-from watchdog.core.symptoms.log_format import LogEntry, parse
+from watchdog.core.symptoms.log_format import DRAGONFLY, LogEntry, parse
 from watchdog.core.symptoms.log_time import SECOND_NS, LogClock
 from watchdog.core.symptoms.particulars import locked_for_ns, particulars
 from watchdog.core.symptoms.rule import Rule
@@ -32,6 +32,7 @@ HELD_LONG_NS = 60 * SECOND_NS  # a layer's lock is held for as long as the layer
 _INDEX = RuleIndex(RULES, LOOK_ALIKES)
 _NOTHING = Symptom(SymptomKind.NONE)
 _ANSWERS = (SymptomKind.AUTH, SymptomKind.NOT_FOUND, SymptomKind.SERVER_ERROR)
+_SERIOUS = ("error", "fatal")
 _Judgement = Tuple[SymptomKind, str]
 
 
@@ -69,6 +70,8 @@ def _judge(entry: LogEntry) -> _Judgement:
         kind, detail = judge_access(access, entry.text)
         told = kind is SymptomKind.SERVER_ERROR and rule is not None and rule.kind not in _ANSWERS
         return (rule.kind, rule.detail) if rule and told else (kind, detail)
+    if rule is None and entry.component == DRAGONFLY and entry.level in _SERIOUS:
+        return SymptomKind.PROXY, "df.failed"
     if rule is None or rule.kind in _ANSWERS:
         return _judge_answer(entry, text, rule)
     if rule.detail == "rt.layer_locked" and (locked_for_ns(entry.text) or HELD_LONG_NS) < HELD_LONG_NS:

@@ -183,5 +183,8 @@ def _blob_evidence(pipeline: Pipeline) -> List[Evidence]:
     blob = pipeline.blob
     if blob is None:
         return []
+    if not pipeline.blob_is_open:
+        text = f"{blob.name} of {blob.size_bytes} bytes was its input; its client has given up"
+        return [Evidence(Kind.BLOB_FILE, text)]
     text = f"{blob.name} stands at {blob.position_bytes} of {blob.size_bytes} bytes"
     return [Evidence(Kind.BLOB_FILE, text)]

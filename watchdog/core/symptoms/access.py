@@ -96,8 +96,8 @@ def judge_status(status: int, access: Access) -> Tuple[Kind, str]:
     """What this status means for this request, at a registry."""
     registry = access.target.startswith(("/v2/", "/v1/", "/service/token"))
     token = "/token" in access.target or "/auth" in access.target
-    if status == 401:
-        return (Kind.AUTH, "reg.auth") if token else (Kind.NONE, "")
+    if status == 401:  # the first half of every login, unless the body is on its way already
+        return (Kind.AUTH, "reg.auth") if token or access.method in ("PUT", "PATCH") else (Kind.NONE, "")
     if status == 404:
         return _not_found(access)
     if status == 499:

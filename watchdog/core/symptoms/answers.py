@@ -35,8 +35,9 @@ _AUTH = (
             authorization failed | authorization token has expired | token has expired | unauthorized
             incorrect username or password | invalid username | wrong username | insufficient_scope
             insufficient scope | image pull secret | error getting credentials | error storing credentials
-            invalid token | untrusted key | failed to authenticate | wrong credentials | invalid credential
-            login denied | permission_denied | permission denied while trying to connect
+            invalid token | incorrect authentication | untrusted key | failed to authenticate
+            wrong credentials | invalid credential | login denied | permission_denied
+            permission denied while trying to connect
             """
         ),
         without=("authorized request",),
@@ -83,7 +84,7 @@ _NOT_FOUND = (
             "config path",
             "command not found",
             "executable file not found",
-            "library",
+            "shared librar",
             "secret",
             "configmap",
             "pod ",
@@ -103,6 +104,7 @@ _SERVER = (
             missing or empty content-type | unable to decode token response | error unmarshalling content
             """
         ),
+        without=("<h1>408", "408 request time"),
     ),
     Rule(
         Kind.SERVER_ERROR,
@@ -127,7 +129,7 @@ _STATUS = re.compile(
     r"""
       \b([45]\d\d)\ (?:too\ many|service\ (?:temporarily\ )?unavail|bad\ gateway|gateway\ time
         |internal\ server|not\ found|forbidden|unauthorized|bad\ request
-        |request(?:ed)?\ (?:range|entity|timeout)
+        |request(?:ed)?\ (?:range|entity|time)
         |payload|proxy\ auth|conflict|method\ not|origin|web\ server|a\ timeout|unknown)
     | (?:status(?:\ ?code)?|error:?\ code|http\ code|http\ error|response\ code)\W{1,3}(?:is\ )?([45]\d\d)\b
     | error\ parsing\ http\ ([45]\d\d)\b

@@ -71,6 +71,7 @@ _RUNTIMES = (
     ),
     _harmless("reading from a closed fifo", "shim disconnected", "shim reaped", "cleaning up dead shim"),
     _harmless("no such container", "no such exec", "no such network", "no such volume", "no such service"),
+    _harmless("nosuchcontainer"),
     _harmless(
         "container not found", "task not found", "process already finished", without=("dfget", "piece")
     ),
@@ -85,7 +86,10 @@ _RUNTIMES = (
     _harmless(
         "to decompress", "for decompression", matching=re.compile(r"\busing \S+ (?:to|for) decompress")
     ),
-    _harmless("skip plugin", "skip loading plugin", "failed to load plugin", "could not use snapshotter"),
+    _harmless(
+        *("skip plugin", "skip loading plugin", "failed to load plugin", "could not use snapshotter"),
+        without=("invalid",),
+    ),
     _harmless(
         "failed to load cni", "cni config", "cni plugin not initialized", "network plugin is not ready"
     ),
@@ -104,7 +108,7 @@ _RUNTIMES = (
         "server gave http response to https client",
         matching=re.compile(r"^(?:error getting v2 registry|attempting next endpoint)"),
     ),
-    _harmless("error=<nil>", "err=<nil>", "error: <nil>"),
+    _harmless("error=<nil>", "err=<nil>", "error: <nil>", "error:<nil>"),
 )
 
 _CLUSTER = (  # the kubelet, the control plane and swarm about each other
@@ -128,7 +132,8 @@ _CLUSTER = (  # the kubelet, the control plane and swarm about each other
             r"refused|timeout|timed out|deadline|\beof\b|unavailable|canceled|reset by|not found|x509"
         ),
     ),
-    _harmless(":6443", ":10250", ":10248", ":10255", ":2379", ":2380", ":8080/api", without=PULLING),
+    _harmless(":6443", ":10250", ":10248", ":10255", ":2379", ":2380", without=PULLING),
+    _harmless("localhost:8080/api", "127.0.0.1:8080/api"),
     _harmless("readiness probe", "liveness probe", "startup probe", "probe failed", "probe errored"),
     _harmless(
         "mountvolume", "unmountvolume", "unattached volumes", "unmounted volumes", "nestedpendingoperations"
@@ -144,6 +149,7 @@ _REGISTRIES = (
         "basic authentication challenge",
         with_all=("error authorizing context",),
     ),
+    _harmless("unauthorized", matching=re.compile(r"^unauthorized$")),  # containerd about the same
     _harmless("is buffered to a temporary file"),
     _harmless("while ssl handshaking, client"),  # a scanner at nginx's door
     _harmless("quota_usage", with_all=("statement:",)),

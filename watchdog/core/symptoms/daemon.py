@@ -23,7 +23,7 @@ _CONFIG = (
             directives don't match any configuration option | invalid mirror | is not a valid mirror
             flag provided but not defined | unknown flag | unknown shorthand flag | unknown configuration
             invalid containerd config | failed to load toml | failed to unmarshal toml | conflicting options
-            invalid log-level | config is not valid
+            invalid log-level | config is not valid | invalid plugin config | invalid cri
             """
         ),
     ),
@@ -46,12 +46,12 @@ _SYSTEMD = (
         "rt.unit_failed",
         words(
             """
-            main process exited | start request repeated too quickly | start-limit-hit | failed with result
-            entered failed state | failed to start | control process exited | dependency failed for
-            dependency job for | has failed | did not exit successfully | active: failed (result
-            process exited | code=exited, status=1/failure | code=dumped | code=killed, signal=
-            watchdog timeout | start operation timed out | state 'stop-sigterm' timed out
-            state 'final-sigterm' timed out
+            main process exited | start request repeated too | failed to listen on docker | start-limit-hit
+            failed with result | entered failed state | failed to start | control process exited
+            dependency failed for | dependency job for | has failed | did not exit successfully
+            active: failed (result | process exited | code=exited, status=1/failure | code=dumped
+            code=killed, signal= | watchdog timeout | start operation timed out
+            state 'stop-sigterm' timed out | state 'final-sigterm' timed out
             """
         ),
         matching=_UNITS,
@@ -111,7 +111,12 @@ _START = (
     Rule(
         Kind.DAEMON_DOWN,
         "rt.daemon_start",
-        ("failed to start daemon", "pid file found, ensure docker is not running", "error starting daemon"),
+        (
+            "failed to start daemon",
+            "failed to load listeners",
+            "pid file found, ensure docker is not running",
+            "error starting daemon",
+        ),
         without=("no space left", "input/output error", "read-only file system", "too many open files"),
     ),
     Rule(

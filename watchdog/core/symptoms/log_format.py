@@ -16,6 +16,7 @@ from typing import Callable, Dict, Mapping, Match, Optional, Tuple
 
 from watchdog.core.symptoms.log_time import ISO, LogClock, wall_ns
 
+DRAGONFLY = "dragonfly"
 MAX_PEELS = 8  # deeper nesting than any product writes
 MAX_PARSED_CHARS = 65_536
 
@@ -126,6 +127,10 @@ def _component(tag: str) -> str:
     return name
 
 
+def _dragonfly(found: Match[str]) -> _Peel:
+    return replace(_last(found), component=DRAGONFLY)
+
+
 def _event(found: Match[str]) -> _Peel:
     """A line of `kubectl describe`: its reason is part of what it says."""
     peel = _last(found)
@@ -136,6 +141,7 @@ def _event(found: Match[str]) -> _Peel:
 
 _PAIR = re.compile(r"([A-Za-z_][\w.@/-]*)=(\"(?:[^\"\\]|\\.)*\"?|\S*)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_HARMLESS = ("trace", "debug", "info")
 _ERROR_FIELDS = ("error", "err", "err.code", "err.message", "err.detail", "reason", "desc", "error-response")
 
 
@@ -158,14 +164,22 @@ def _logrus(found: Match[str]) -> Optional[_Peel]:
     fields = {key: _unquoted(value) for key, value in _PAIR.findall(found.string)}
     if "msg" not in fields:
         return None
+    level = level_of(fields.get("level") or fields.get("lvl") or "")
+    text = _with_errors(fields.pop("msg"), fields)
     return _Peel(
-        rest=_with_errors(fields.pop("msg"), fields),
+        rest=text if level in _HARMLESS else _with_the_rest(text, found.string),
         stamp=fields.get("time") or fields.get("ts") or "",
-        level=level_of(fields.get("level") or fields.get("lvl") or ""),
+        level=level,
         component="distribution" if "go.version" in fields else "",
         fields=fields,
         innermost=True,
     )
+
+
+def _with_the_rest(text: str, line: str) -> str:
+    """Names that were blacked out by hand took quotes with them: nothing of an error is lost."""
+    rest = _PAIR.sub("", line).strip(" \"'\r\n")
+    return f"{text}: {rest}" if rest else text
 
 
 def _with_errors(message: str, fields: Mapping[str, str]) -> str:
@@ -179,6 +193,7 @@ _MEMBER = re.compile(r"\"([\w.@-]+)\"\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"?|(-?[\d.]+
 _MESSAGES = ("log", "msg", "message", "MESSAGE", "textPayload")
 _STAMPS = ("time", "ts", "timestamp", "@timestamp", "_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP")
 _JSON_LEVELS = ("level", "severity", "PRIORITY", "error_severity")
+_OF_DRAGONFLY = ("peer", "peerID", "task", "taskID", "taskId", "localPeerID")
 _SPEAKERS = ("CONTAINER_NAME", "SYSLOG_IDENTIFIER", "_COMM", "container_name")
 
 
@@ -194,9 +209,17 @@ def _json(found: Match[str]) -> Optional[_Peel]:
         rest=_with_errors(message.strip("\r\n"), members),
         stamp=stamp,
         level=level_of(next((members[name] for name in _JSON_LEVELS if members.get(name)), "")),
-        component=_component(next((members[name] for name in _SPEAKERS if members.get(name)), "")),
+        component=_speaker(members),
         fields=members,
     )
+
+
+def _speaker(members: Mapping[str, str]) -> str:
+    """Dragonfly's Go daemons do not name themselves: their tasks and peers do."""
+    named = any(name in members for name in _OF_DRAGONFLY) or "d7y.io/" in members.get("stacktrace", "")
+    if named and "caller" in members:
+        return DRAGONFLY
+    return _component(next((members[name] for name in _SPEAKERS if members.get(name)), ""))
 
 
 def _members(line: str) -> Dict[str, str]:
@@ -285,13 +308,17 @@ _FORMS: Tuple[Tuple[re.Pattern[str], _Take], ...] = (
     _form(r"(?P<component>kernel):\s+"),
     _form(rf"{_WORD_LEVEL}\[(?P<stamp>[^\]\s]{{1,40}})\]\s*"),  # logrus on a terminal
     _form(r"(?P<level>[IWEF])(?P<stamp>\d{4} \d\d:\d\d:\d\d\.\d+)\s+\d+\s+[\w.-]+:\d+\]\s*", _last),  # klog
-    _form(rf"\[(?P<stamp>{ISO})\]\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s+lineno:\d+\s*:\s*", _last),  # Dragonfly 0
-    _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s*:\s*", _last),  # Dragonfly 1
+    _form(
+        rf"\[(?P<stamp>{ISO})\]\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s+lineno:\d+\s*:\s*", _dragonfly
+    ),  # Dragonfly 0
+    _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\s+sign:[\d.-]+\s*:\s*", _dragonfly),  # Dragonfly 1
     _form(rf"(?P<stamp>{ISO})\s+\[{_WORD_LEVEL}\]\s+\d+#\d+:\s+(?:\*\d+\s+)?", _last),  # nginx
     _form(rf"\[{_WORD_LEVEL}\]\s+\d+#\d+:\s+(?:\*\d+\s+)?"),
     _form(rf"(?:(?P<stamp>{ISO})\s+)?\[{_WORD_LEVEL}\]\s+(?:\[[^\]]*\])*:?\s*"),  # Harbor
     _form(rf"(?P<stamp>{ISO})\s+{_WORD_LEVEL}\b:?\s+"),  # Rust tracing, zap on a terminal
-    _form(r"(?:[\w{}=\".-]+:)*\s*[\w./-]+\.rs:\d+:\s+"),  # Rust tracing: the spans and the place
+    _form(
+        r"(?:[\w{}=\".-]+:)*\s*(?P<component>dragonfly)?[\w./-]+\.rs:\d+:\s+"
+    ),  # Rust tracing: the spans and the place
     _form(r"\[\s*\d+\.\d+\]\s*"),  # dmesg
     _form(r"\[(?P<stamp>[A-Z][a-z]{2} [A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d:\d\d \d{4})\]\s*"),  # dmesg -T
     _form(

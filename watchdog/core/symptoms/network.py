@@ -20,7 +20,7 @@ _PROXY = (
             """
             proxyconnect | proxy authentication required | tunnel connection failed
             from proxy after connect | unable to connect to proxy | failed to connect to proxy | proxyerror
-            socks connect
+            socks connect | connecting to proxy
             """
         ),
         matching=re.compile(
@@ -153,7 +153,7 @@ _RESET = (
             ended prematurely | premature close | prematurely closed | incompleteread | incomplete read
             connection unexpectedly closed | connection closed unexpectedly | read/write on closed pipe
             before server preface | closed abruptly | http2: client connection lost | short read
-            socket hang up | an established connection was aborted
+            socket hang up | an established connection was aborted | bytes progress made
             """
         ),
     ),
@@ -195,4 +195,17 @@ _REFUSED = (
     ),
 )
 
-RULES: Tuple[Rule, ...] = (*_PROXY, *_DNS, *_TLS, *_RANGE, *_TIMEOUT, *_RESET, *_REFUSED)
+_PING = (  # without a cause behind it: dockerd itself guesses plain HTTP or an unknown CA then
+    Rule(
+        Kind.TLS,
+        "rt.ping_failed",
+        words(
+            """
+            unable to ping registry endpoint | invalid registry endpoint
+            supports only http or https with an unknown ca
+            """
+        ),
+    ),
+)
+
+RULES: Tuple[Rule, ...] = (*_PROXY, *_DNS, *_TLS, *_RANGE, *_TIMEOUT, *_RESET, *_REFUSED, *_PING)

@@ -41,6 +41,7 @@ _RESOURCE = (
         ),
     ),
     Rule(Kind.RESOURCE, "node.cpu_stuck", ("soft lockup - cpu", "hard lockup on cpu")),
+    Rule(Kind.RESOURCE, "node.cpu_stuck", ("detected stalls on cpu",)),
 )
 
 _DISK_FULL = (
@@ -53,7 +54,7 @@ _DISK_FULL = (
                 no space left | disk quota exceeded | not enough free space | not enough disk space
                 not enough space | insufficient space | insufficient storage | insufficient disk
                 insufficient free | there is not enough space | disk is full | disk full | storagefull
-                free data blocks which is less than | low on free space
+                free data blocks which is less than | low on free space | out-of-data-space
                 """
             ),
             "has written only ",
@@ -97,6 +98,7 @@ _STALL = (
 )
 
 _KERNEL_STORAGE = (
+    Rule(Kind.STORAGE_STALL, "node.nfs", ("not responding",), matching=re.compile(r"\bnfs: server ")),
     Rule(
         Kind.STORAGE_ERROR,
         "node.filesystem",
@@ -117,13 +119,15 @@ _KERNEL_STORAGE = (
         "node.device",
         words(
             """
-            i/o error, dev | buffer i/o error | critical medium error | critical target error
-            lost page write | lost async page write | unrecovered read error | medium error
-            exception emask | rejecting i/o to offline device | controller is down; will reset
-            failed result: hostbyte=did_ | devicemapper: error | dm_task_run failed
+            i/o error, dev | i/o error (sct | buffer i/o error | critical medium error
+            critical target error | lost page write | lost async page write | unrecovered read error
+            medium error | exception emask | rejecting i/o to offline device | beyond end of device
+            failed command: | controller is down; will reset | failed result: hostbyte=did_
+            devicemapper: error | dm_task_run failed
             """
         ),
     ),
+    Rule(Kind.STORAGE_ERROR, "node.filesystem", ("overlayfs: failed",)),
     Rule(Kind.STORAGE_ERROR, "node.filesystem", ("read-only file system", "readonly file system")),
     Rule(Kind.STORAGE_ERROR, "node.io_error", ("input/output error",)),
     Rule(

@@ -54,7 +54,7 @@ STEMS = (
         message completed | short read | incompleteread | incomplete read | incompletemessage
         incomplete: received | caused connection | was aborted | established connection | by the software
         transport connection | trouble accessing | properly respond | no response | server available
-        live upstreams | healthy | upstream sent | upstream prematurely
+        live upstreams | healthy | progress made | upstream sent | upstream prematurely
         """
     ),
     *words(  # the name, the handshake, the proxy
@@ -63,7 +63,7 @@ STEMS = (
         x509 | handshake | signed cert | signed by unknown | verify | oversized | protocol version
         get_record | http response to https | http request to an | was sent to https | version number
         version_number | v3 alert | v1 alert | certificate is valid | proxyconnect | proxy after connect
-        proxy authentication | socks connect | retries exhausted | http method parsed
+        proxy authentication | connecting to proxy | socks connect | retries exhausted | http method parsed
         """
     ),
     *words(  # what was answered
@@ -83,10 +83,10 @@ STEMS = (
         no space left | pressure | attempting to reclaim | reclaim memory | blocks which is
         low on free space | written only | disk full | disk is full | storagefull | memory | oom-kill
         oom_kill | oom killer | oomkilled | killed | signal: | code=dumped | temporarily | rejected by
-        rejecting i/o | read-only file | readonly file | remounting | structure needs | file handle
-        transport endpoint | page write | aborting journal | emask | shutting down | shutdown of
-        i/o timeout | file exists | cross-device | symbolic links | not empty | resource busy
-        name too long | value too large
+        rejecting i/o | read-only file | readonly file | remounting | structure needs | beyond end of
+        of-data-space | detected stalls | not responding | file handle | transport endpoint | page write
+        aborting journal | emask | shutting down | shutdown of | i/o timeout | file exists | cross-device
+        symbolic links | not empty | resource busy | name too long | value too large
         """
     ),
     *words(  # the products
@@ -98,8 +98,8 @@ STEMS = (
         decompress | archive/tar | applying tar | applied tar | extracting | pull complete
         to download piece | downloaded newer | up to date | docker daemon | docker_engine | ttrpc: closed
         transport is closing | runtime is | pid file | process exited | dependency job | exit successfully
-        too quickly | start-limit-hit | code=killed | code=exited, status=1 | specified both | flag provided
-        valid mirror | conflicting options | is not valid
+        request repeated | start-limit-hit | code=killed | code=exited, status=1 | specified both
+        flag provided | valid mirror | conflicting options | is not valid
         """
     ),
     *('message":[', 'message": ['),  # journald's way to write what is no plain text

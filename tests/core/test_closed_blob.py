@@ -1,0 +1,66 @@
+"""A download file that is closed while its layer hangs: its client gave up, and the hang stays."""
+
+from __future__ import annotations
+
+from watchdog.core.extraction import Pipeline, Tracks
+from watchdog.core.observation import (
+    BlobSample,
+    DecompressorSample,
+    ExtractionScan,
+    PipeEnd,
+    ProcessKey,
+    ProcessSample,
+)
+
+SECOND = 1_000_000_000
+BLOB = BlobSample("GetImageBlob1", size_bytes=20_000_000, position_bytes=6_160_384)
+OTHER = BlobSample("GetImageBlob2", size_bytes=9_000_000, position_bytes=6_160_384)
+
+
+def look(tracks: Tracks, second: int, *blobs: BlobSample, read_bytes: int = 6_035_680) -> Pipeline:
+    worker = ProcessSample(
+        ProcessKey(7, 70),
+        1,
+        "unpigz",
+        read_bytes=read_bytes,
+        written_bytes=1,
+        stdin=PipeEnd(1),
+        stdout=PipeEnd(2),
+    )
+    scan = ExtractionScan("docker", None, (DecompressorSample((worker,), "unpigz"),), blobs=blobs)
+    tracks.update(scan, second * SECOND)
+    (pipeline,) = tracks.pipelines["docker"]
+    return pipeline
+
+
+def test_the_blob_that_it_stood_still_with_stays_its_own() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+    look(tracks, 2, BLOB)
+
+    after = look(tracks, 3)
+
+    assert after.blob == BLOB
+    assert not after.blob_is_open
+
+
+def test_a_blob_that_it_was_never_seen_to_stand_still_with_is_not() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+
+    assert look(tracks, 2).blob is None
+
+
+def test_where_another_blob_fits_now_the_closed_one_is_forgotten() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+    look(tracks, 2, BLOB)
+
+    assert look(tracks, 3, OTHER).blob != BLOB
+
+
+def test_an_open_blob_is_told_as_open() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+
+    assert look(tracks, 2, BLOB).blob_is_open
