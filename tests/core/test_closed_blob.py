@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from watchdog.core.extraction import Pipeline, Tracks
 from watchdog.core.observation import (
     BlobSample,
@@ -51,12 +53,22 @@ def test_a_blob_that_it_was_never_seen_to_stand_still_with_is_not() -> None:
     assert look(tracks, 2).blob is None
 
 
-def test_where_another_blob_fits_now_the_closed_one_is_forgotten() -> None:
+def test_another_pulls_blob_that_comes_by_the_same_byte_does_not_take_its_place() -> None:
     tracks = Tracks(SECOND)
     look(tracks, 1, BLOB)
     look(tracks, 2, BLOB)
 
-    assert look(tracks, 3, OTHER).blob != BLOB
+    assert look(tracks, 3, OTHER).blob == BLOB
+
+
+def test_a_blob_that_moved_away_is_open_and_no_longer_its_own() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+    look(tracks, 2, BLOB)
+
+    moved = replace(BLOB, position_bytes=BLOB.size_bytes)
+
+    assert look(tracks, 3, moved).blob is None
 
 
 def test_an_open_blob_is_told_as_open() -> None:
