@@ -65,6 +65,8 @@ def first_act(lab: Lab, agent: Agent) -> bool:
     tell_remedy(incident)
     status = client.wait(60)
     say(f"docker pull ended with status {status}; the image is {there(lab, images.BIG)}")
+    if status != 0:
+        say(f"it said: {client.output.splitlines()[-1]}")
     return status == 0 and lab.has(images.BIG)
 
 

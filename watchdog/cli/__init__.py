@@ -8,7 +8,7 @@ on, never a traceback.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import sys
 from typing import List, Optional
@@ -72,8 +72,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        if importlib.util.find_spec(f"watchdog.cli.{name}") is None:
-            continue
         module = importlib.import_module(f"watchdog.cli.{name}")
         module.add_parser(commands)
     return parser
