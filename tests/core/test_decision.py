@@ -22,6 +22,7 @@ from watchdog.core.policy import (
     DAY_NS,
     DEFAULT_BUDGETS,
     DEFAULT_ON,
+    MINUTE_NS,
     SECOND_NS,
     Budget,
     Mode,
@@ -550,6 +551,7 @@ def test_a_substitution_in_force_is_not_made_again():
     recurring(scene)
     scene.until("recovered")
     scene.substituted = False  # it did not help, say
+    scene.now_ns += MINUTE_NS  # more than its cool-down
     again = scene.pull(OTHER, size=90 * MIB)
     scene.hang(again, "blocked")
     scene.tick(15)

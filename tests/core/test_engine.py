@@ -232,13 +232,14 @@ def test_an_old_acknowledgement_is_not_applied_again_by_a_new_agent(hopeless):
     hopeless.until("gave_up")
     hopeless.tick(120)
     assert hopeless.incident["state"] == "gave_up"
-    decided = list(hopeless.decided)
+    told = list(hopeless.story)
+    hopeless.tick(5)
+    assert hopeless.story == told
 
     hopeless.restart_agent()
     hopeless.tick(60)
 
-    assert hopeless.decided == decided
-    assert hopeless.incident["state"] == "gave_up"
+    assert hopeless.story == told
 
 
 def test_an_acknowledgement_of_what_is_not_given_up_changes_nothing(scene):

@@ -80,7 +80,7 @@ def test_eight_looks_without_a_byte_are_needed_to_say_that_it_did_not_help():
     assert verdicts(scene) == ["not_recovered"]
 
 
-@pytest.mark.parametrize("unseen", ["counters", "process"])
+@pytest.mark.parametrize("unseen", ["counters", "process", "everything"])
 def test_what_cannot_be_seen_is_not_said_to_have_failed(unseen):
     scene = Powerless()
     one = scene.pull()
@@ -88,6 +88,8 @@ def test_what_cannot_be_seen_is_not_said_to_have_failed(unseen):
     scene.until("verifying")
     if unseen == "counters":
         one.worker.read_bytes = None
+    elif unseen == "everything":
+        scene.blind.add(ExtractionScan)
     else:
         scene.extractions.clear()
         scene.complete = False
