@@ -10,7 +10,7 @@ certain all candidates are told and none is chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, List, Optional, Tuple
+from typing import Iterable, List, Mapping, Optional, Tuple
 
 from watchdog.core.observation import BlobSample, Client, ManifestSeen, ProcessKey
 from watchdog.core.reference import parse_reference
@@ -68,7 +68,7 @@ def attribute(world: World, runtime: str, blob: Optional[BlobSample]) -> Attribu
     sharing = [pull for pull in joined if pull is not None]
     if sharing:
         return Attribution(tuple(sharing), certain=True)
-    pulls = (*(_plain(one) for one in clients), *_unnamed(holders))
+    pulls = (*(_plain(one) for one in clients), *_unnamed(holders, world.asked_for))
     return Attribution(pulls, certain=len(clients) + len(holders) == 1)
 
 
@@ -104,11 +104,13 @@ def _plain(client: Client, manifest: Optional[ManifestSeen] = None) -> AffectedP
     )
 
 
-def _unnamed(holders: Iterable[ManifestSeen]) -> Iterable[AffectedPull]:
+def _unnamed(holders: Iterable[ManifestSeen], asked_for: Mapping[str, str]) -> Iterable[AffectedPull]:
+    """Pulls that only the content store knows, by the name that the log tells or by digest."""
     for manifest in holders:
         size = sum(layer.size_bytes for layer in manifest.layers)
         for repository in manifest.repositories:
-            yield AffectedPull(f"{repository}@{manifest.digest}", manifest.digest, layer_bytes=size)
+            name = asked_for.get(repository, f"{repository}@{manifest.digest}")
+            yield AffectedPull(name, manifest.digest, layer_bytes=size)
 
 
 def by_digest(pull: AffectedPull) -> str:

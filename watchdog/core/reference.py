@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Optional, Tuple
+from urllib.parse import parse_qs
 
 DEFAULT_REGISTRY = "docker.io"
 _NAME_MAX = 255
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
 _PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_CREATE = re.compile(r"/images/create\?([^\s\"]+)")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _DIGEST = re.compile("sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = re.compile("[0-9a-f]{64}")  # as a name it could be either, so it is refused
@@ -58,6 +60,19 @@ def parse_reference(text: str) -> Optional[Reference]:
 def _is_name(registry: str, path: str) -> bool:
     length = len(registry) + 1 + len(path)
     return bool(length <= _NAME_MAX and _REGISTRY.fullmatch(registry) and _PATH.fullmatch(path))
+
+
+def asked_for(line: str) -> Optional[Reference]:
+    """The image that a line of dockerd's debug log says somebody asked it to pull.
+
+    Source: `Calling POST /v1.41/images/create?fromImage=NAME&tag=TAG`, a tag being a digest too.
+    """
+    found = _CREATE.search(line)
+    query = parse_qs(found.group(1)) if found else {}
+    name, tag = query.get("fromImage", [""])[0], query.get("tag", [""])[0]
+    if not name:
+        return None
+    return parse_reference(f"{name}@{tag}" if ":" in tag else f"{name}:{tag}" if tag else name)
 
 
 def _split_registry(name: str) -> Tuple[str, str]:

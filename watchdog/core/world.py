@@ -18,6 +18,7 @@ from watchdog.core.observation import (
     ImageEvent,
     IncidentRemembered,
     LedgerSeen,
+    LogLine,
     MachineSeen,
     ManifestSeen,
     OperatorSeen,
@@ -27,10 +28,12 @@ from watchdog.core.observation import (
     SensorState,
 )
 from watchdog.core.policy import Policy
+from watchdog.core.reference import asked_for
 
 _NEWS = ("scans", "finished", "started", "remembered")
 STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU on every architecture of today
 STOPS_KEPT = 64
+NAMES_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
 IMAGE_EVENTS_KEPT = 256
 
@@ -50,6 +53,7 @@ class World:
         self.clients_seen_ns: Dict[str, int] = {}
         self.manifests: Dict[str, ManifestSeen] = {}
         self.sensors: Dict[str, SensorState] = {}
+        self.asked_for: Dict[str, str] = {}  # by repository: the newest name that the log tells
         self.stops: Dict[int, ProcessEvent] = {}  # by pid: the newest stop signal that it got
         self.in_flight: Dict[str, ActionStarted] = {}
         # With the wall time at which each was seen: an image may arrive while nobody looks yet.
@@ -115,6 +119,14 @@ class World:
             while len(self.stops) > STOPS_KEPT:
                 del self.stops[next(iter(self.stops))]
 
+    def _on_line(self, seen: LogLine) -> None:
+        reference = asked_for(seen.text)
+        if reference is not None:
+            self.asked_for.pop(reference.repository, None)
+            self.asked_for[reference.repository] = str(reference)
+            while len(self.asked_for) > NAMES_KEPT:
+                del self.asked_for[next(iter(self.asked_for))]
+
     def _on_sensor(self, seen: SensorState) -> None:
         self.sensors[seen.sensor] = seen
 
@@ -161,6 +173,7 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     MachineSeen: World._on_machine,
     PolicySeen: World._on_policy,
     LedgerSeen: World._on_ledger,
+    LogLine: World._on_line,
     OperatorSeen: World._on_operator,
     ActionStarted: World._on_started,
     ActionFinished: World._on_finished,
