@@ -53,6 +53,8 @@ def test_every_kind_is_tried():
         ("GET /v2/a/blobs/sha256:1", 416, K.RANGE_UNSUPPORTED),
         ("GET /v2/a/manifests/1", 429, K.RATE_LIMITED),
         ("GET /v2/", 401, K.NONE),
+        ("POST /v2/a/blobs/uploads/", 401, K.NONE),
+        ("PATCH /v2/a/blobs/uploads/1", 401, K.AUTH),
         ("GET /service/token?account=x", 401, K.AUTH),
         ("PATCH /v2/a/blobs/uploads/1", 413, K.SERVER_ERROR),
     ],

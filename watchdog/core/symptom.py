@@ -93,8 +93,10 @@ def _judge_answer(entry: LogEntry, text: str, rule: Optional[Rule]) -> _Judgemen
         status = status_in(text)
         if status:
             return kind_of_status(status), f"http.{status}"
-    if rule is None or entry.fields.get("http.request.method") == "HEAD":
+    if rule is None:
         return SymptomKind.NONE, ""
+    if rule.kind is SymptomKind.NOT_FOUND and entry.fields.get("http.request.method") == "HEAD":
+        return SymptomKind.NONE, ""  # asked before every push
     return rule.kind, rule.detail
 
 

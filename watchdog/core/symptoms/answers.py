@@ -137,6 +137,7 @@ _STATUS = re.compile(
     | \bcode[:=]\ ?([45]\d\d)\b
     | \b(?:error|status):?\ ([45]\d\d)\b
     | unexpected\ (?:http\ )?status(?:\ code)?\D{0,12}([45]\d\d)\b
+    | unexpected\ ([45]\d\d)\ response
     | ^([45]\d\d)\ [a-z\ ]+\ -\ [a-z]+\ /
     """,
     re.VERBOSE,

@@ -71,7 +71,9 @@ _RUNTIMES = (
     ),
     _harmless("reading from a closed fifo", "shim disconnected", "shim reaped", "cleaning up dead shim"),
     _harmless("no such container", "no such exec", "no such network", "no such volume", "no such service"),
-    _harmless("nosuchcontainer"),
+    _harmless("nosuchcontainer", "containerd: process exited", "only one connection allowed"),
+    _harmless("containerd health check returned error", 'apparmor="denied"'),
+    _harmless("iptables", without=(*PULLING, "start daemon", "starting daemon")),
     _harmless(
         "container not found", "task not found", "process already finished", without=("dfget", "piece")
     ),
@@ -150,7 +152,7 @@ _REGISTRIES = (
         with_all=("error authorizing context",),
     ),
     _harmless("unauthorized", matching=re.compile(r"^unauthorized$")),  # containerd about the same
-    _harmless("is buffered to a temporary file"),
+    _harmless("is buffered to a temporary file", "error statting local store"),
     _harmless("while ssl handshaking, client"),  # a scanner at nginx's door
     _harmless("quota_usage", with_all=("statement:",)),
     _harmless("duplicate key value violates unique constraint"),

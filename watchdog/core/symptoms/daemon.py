@@ -76,6 +76,8 @@ _SOCKETS = (
             "docker daemon is not",
             "failed to connect to the docker api",
             "failed to connect to containerd",
+            "failed to connect to {unix",
+            "grpc: the connection is unavailable",
             'failed to dial "/run/containerd',
             'failed to dial "/var/run',
             "transport is closing",

@@ -71,7 +71,8 @@ _INTEGRITY = (
                 does not match digest | doesn't match digest | checksum mismatch | expectedmd5
                 checksum does not match | invalid checksum | invalid diffid | wrong diff id
                 mismatched image rootfs | size mismatch | unexpected size | content does not match digest
-                did not match expected | did not match, expected
+                did not match expected | did not match, expected | match the digest
+                unexpected content digest | size validation failed | layer does not exist
                 """
             ),
             "unexpected commit ",
@@ -94,10 +95,19 @@ _INTEGRITY = (
     Rule(
         Kind.INTEGRITY,
         "rt.mirror_wrong_upstream",
-        ("unexpected media type", "unsupported media type text/html"),
+        ("unexpected media type", "unsupported media type"),
     ),
     Rule(Kind.INTEGRITY, "rt.metadata_truncated", ("unexpected end of json input",)),
-    Rule(Kind.INTEGRITY, "rt.manifest_invalid", ("manifest_invalid", "manifest invalid", "invalid manifest")),
+    Rule(
+        Kind.INTEGRITY,
+        "rt.manifest_invalid",
+        words(
+            """
+            manifest_invalid | manifest invalid | invalid manifest | mediatype in manifest
+            unsupported manifest | unsupported mediatype | invalid rootfs | missing signature key
+            """
+        ),
+    ),
 )
 
 RULES: Tuple[Rule, ...] = (*_DECOMPRESS, *_INTEGRITY)

@@ -154,6 +154,7 @@ _RESET = (
             connection unexpectedly closed | connection closed unexpectedly | read/write on closed pipe
             before server preface | closed abruptly | http2: client connection lost | short read
             socket hang up | an established connection was aborted | bytes progress made
+            bytes remaining to read | was closed cleanly
             """
         ),
     ),

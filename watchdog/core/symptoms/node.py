@@ -67,6 +67,7 @@ _DISK_FULL = (
             """
             attempting to reclaim | freediskspacefailed | diskpressure | disk pressure
             failed to garbage collect required amount | imagegcfailed | wanted to free
+            over the high threshold
             """
         ),
         without=("nodehasnodiskpressure", "hasnodiskpressure", "reclaim memory", "no disk pressure"),

@@ -29,10 +29,11 @@ STEMS = (
         error | fail | denied | unable | could not | couldn't | panic: | exception | emfile | problem
         wrong | invalid | not permitted | not supported | not implemented | not available | no available
         unavailable | overflow | unexpected | unknown | unsupported | unhandled | malformed | corrupt input
-        corruption | mismatch | not found | match image | match digest | match any | match uploaded
-        match expected | match, expected | not exist | not known | no matching manifest | no image found
-        nosuchbucket | nosuchupload | no supernode | insufficient | exceeded | enough free | enough disk
-        enough space | enough memory | expired | elapsed | did not response
+        corruption | mismatch | not found | match image | match the digest | mediatype in manifest
+        missing signature key | match digest | match any | match uploaded | match expected | match, expected
+        not exist | not known | no matching manifest | no image found | nosuchbucket | nosuchupload
+        no supernode | insufficient | exceeded | enough free | enough disk | enough space | enough memory
+        expired | elapsed | did not response
         """
     ),
     *words(  # it took too long, or was given up
@@ -54,7 +55,8 @@ STEMS = (
         message completed | short read | incompleteread | incomplete read | incompletemessage
         incomplete: received | caused connection | was aborted | established connection | by the software
         transport connection | trouble accessing | properly respond | no response | server available
-        live upstreams | healthy | progress made | upstream sent | upstream prematurely
+        live upstreams | healthy | progress made | bytes remaining to | was closed cleanly | upstream sent
+        upstream prematurely
         """
     ),
     *words(  # the name, the handshake, the proxy
@@ -81,12 +83,12 @@ STEMS = (
     *words(  # the node
         """
         no space left | pressure | attempting to reclaim | reclaim memory | blocks which is
-        low on free space | written only | disk full | disk is full | storagefull | memory | oom-kill
-        oom_kill | oom killer | oomkilled | killed | signal: | code=dumped | temporarily | rejected by
-        rejecting i/o | read-only file | readonly file | remounting | structure needs | beyond end of
-        of-data-space | detected stalls | not responding | file handle | transport endpoint | page write
-        aborting journal | emask | shutting down | shutdown of | i/o timeout | file exists | cross-device
-        symbolic links | not empty | resource busy | name too long | value too large
+        low on free space | high threshold | written only | disk full | disk is full | storagefull | memory
+        oom-kill | oom_kill | oom killer | oomkilled | killed | signal: | code=dumped | temporarily
+        rejected by | rejecting i/o | read-only file | readonly file | remounting | structure needs
+        beyond end of | of-data-space | detected stalls | not responding | file handle | transport endpoint
+        page write | aborting journal | emask | shutting down | shutdown of | i/o timeout | file exists
+        cross-device | symbolic links | not empty | resource busy | name too long | value too large
         """
     ),
     *words(  # the products

@@ -8,7 +8,7 @@ from typing import Tuple
 from watchdog.core.symptoms.rule import Rule
 from watchdog.core.symptoms.vocabulary import SymptomKind as Kind
 
-_PULL = re.compile(r"pull|image")
+_PULL = re.compile(r"pull|image|failed to solve")
 
 RULES: Tuple[Rule, ...] = (
     Rule(
