@@ -71,6 +71,34 @@ def test_a_blob_that_moved_away_is_open_and_no_longer_its_own() -> None:
     assert look(tracks, 3, moved).blob is None
 
 
+def test_a_blob_that_has_moved_away_and_is_closed_then_was_never_its_own() -> None:
+    """A load that hangs beside a pull: the pull's blob came by, and is extracted."""
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+    look(tracks, 2, BLOB)
+    look(tracks, 3, replace(BLOB, position_bytes=BLOB.size_bytes))
+
+    assert look(tracks, 4).blob is None
+
+
+def test_a_blob_that_only_came_by_was_never_its_own() -> None:
+    """It was seen at that byte in one look, and stood still in none."""
+    tracks = Tracks(SECOND)
+    look(tracks, 1, replace(BLOB, position_bytes=0))
+    look(tracks, 2, BLOB)
+
+    assert look(tracks, 3).blob is None
+
+
+def test_what_moves_on_needs_its_blob_again() -> None:
+    tracks = Tracks(SECOND)
+    look(tracks, 1, BLOB)
+    look(tracks, 2, BLOB)
+    look(tracks, 3, read_bytes=6_035_681)
+
+    assert look(tracks, 4, read_bytes=6_035_681).blob is None
+
+
 def test_an_open_blob_is_told_as_open() -> None:
     tracks = Tracks(SECOND)
     look(tracks, 1, BLOB)

@@ -270,14 +270,21 @@ class Tracks:
         return rest.samples >= self.still_samples(worker.key) - 1
 
     def _with_closed_blob(self, pipeline: Pipeline, scan: ExtractionScan) -> Pipeline:
-        """The pipeline with the blob that it was seen to stand still with, if that is closed now."""
+        """The pipeline with the blob that it stood still with, if that was closed where it stood.
+
+        One that moves on, or that only came by at that byte, is of another pipeline.
+        """
         worker = pipeline.worker
         if worker is None:
             return pipeline
-        if pipeline.blob is not None and self.still_samples(worker.key):
-            self._blobs[worker.key] = pipeline.blob
         known = self._blobs.get(worker.key)
-        if known is None or pipeline.blob_candidates or known.name in {one.name for one in scan.blobs}:
+        moved_on = known is not None and any(one.name == known.name and one != known for one in scan.blobs)
+        if moved_on or not self.still_samples(worker.key):
+            self._blobs.pop(worker.key, None)
+            return pipeline
+        if pipeline.blob is not None and self._rests[scan.runtime][pipeline.blob].samples:
+            self._blobs[worker.key] = pipeline.blob
+        if known is None or known in scan.blobs or pipeline.blob_candidates:
             return pipeline
         return replace(pipeline, blob=known, blob_is_open=False)
 
