@@ -151,6 +151,11 @@ class Scene(Machine):
         return [one for tick in self.ticks for one in tick.decisions if one.call is call]
 
     @property
+    def verdicts(self) -> List[str]:
+        """What was said of actions, in order."""
+        return [verdict for tick in self.ticks for _, verdict in tick.verdicts]
+
+    @property
     def incidents(self) -> List[Record]:
         """The records of the last tick, oldest first."""
         return list(self.ticks[-1].incidents)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.machine import HANGS, MIB, Extraction
 from tests.core.scene import Scene, enforce
+from tests.core.variants import Powerless
 from watchdog.core.codec import frame_from_json, frame_to_json
 from watchdog.core.engine import Engine
 from watchdog.core.observation import ActionFinished, ActionStarted, Frame, LogLine, SensorState
@@ -261,20 +262,13 @@ def test_4_never_two_at_once():
 # --- 5. Recovered only by progress that was seen --------------------------------------------------
 
 
-class Powerless(Scene):
-    """Every remedy says that it worked, and nothing has changed."""
-
-    def effect(self, remedy: str, incident: str) -> None:
-        self.effects.append((remedy, 0))
-
-
 @pytest.mark.parametrize("kind", HUNG)
 def test_5_success_that_is_only_said_is_none(kind):
     scene = story(kind, 120, Powerless(ANYTHING))
 
     assert scene.effects
     assert "recovered" not in scene.story
-    assert "recovered" not in [verdict for tick in scene.ticks for _, verdict in tick.verdicts]
+    assert "recovered" not in scene.verdicts
 
 
 class Vanishing(Scene):
