@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Iterator, List, Set, Tuple
+from typing import Callable, Iterable, Iterator, List, Tuple
 
 import pytest
 
@@ -35,7 +34,7 @@ def sensing(name: str, clients: Tuple[str, ...] = (), ring_bytes: int = 256 * 10
 
 
 def read_until(
-    sensor: KernelSensor, enough: Callable[[List[Observation]], bool], deadline_s: float = 10.0
+    sensor: KernelSensor, enough: Callable[[List[Observation]], bool], deadline_s: float = 20.0
 ) -> List[Observation]:
     observations: List[Observation] = []
     until = time.monotonic() + deadline_s
@@ -65,11 +64,23 @@ def born(count: int) -> Callable[[List[Observation]], bool]:
     return lambda observations: len(told(observations, "fork")) >= count
 
 
+def dead(pid: int) -> Callable[[List[Observation]], bool]:
+    return lambda observations: pid in told(observations, "exit")
+
+
+def born(count: int) -> Callable[[List[Observation]], bool]:
+    return lambda observations: len(told(observations, "fork")) >= count
+
+
 def living_children(parent: int) -> Set[int]:
     argv = ["ps", "--ppid", str(parent), "-o", "pid="]
     return {
         int(pid) for pid in subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout.split()
     }
+
+
+def executed(count: int) -> Callable[[List[Observation]], bool]:
+    return lambda observations: len(told(observations, "exec")) >= count
 
 
 def pause_for_resync() -> None:
@@ -95,15 +106,25 @@ def test_it_says_which_engine_is_in_use(sensor: KernelSensor) -> None:
 # --- seeding -----------------------------------------------------------------------
 
 
+def tell_all(sensor: KernelSensor, family: Family) -> Tuple[List[Observation], Iterable[int]]:
+    """Let a family that holds its children live and end; what was told, and the children."""
+    family.start()
+    observations = read_until(sensor, born(family.count))
+    family.release()
+    observations += read_until(sensor, dead(family.pid))
+    return observations, family.finish().keys()
+
+
 def test_who_lives_already_is_told_with_the_true_time_of_birth(sensor: KernelSensor) -> None:
     before_ns = time.monotonic_ns()
-    with Family(CHILDREN, linger_ms=1500) as family:
+    with Family(CHILDREN, hold=True) as family:
         family.start()
-        while len(living_children(family.pid)) < CHILDREN:
-            time.sleep(0.01)
+        family.wait_for(lambda living: living == CHILDREN)
         born_by_ns = time.monotonic_ns()
         sensor.runtime_changed(family.pid)
-        observations = read_until(sensor, dead(family.pid))
+        observations = read_until(sensor, born(CHILDREN))
+        family.release()
+        observations += read_until(sensor, dead(family.pid))
         children = family.finish().keys()
     births = [event for event in observations if isinstance(event, ProcessEvent) and event.what == "fork"]
     assert told(observations, "fork") == Counter(children)  # the runtime itself is known already
@@ -112,26 +133,27 @@ def test_who_lives_already_is_told_with_the_true_time_of_birth(sensor: KernelSen
     assert all(before_ns - 20_000_000 <= event.at_ns <= born_by_ns for event in births)
 
 
-@pytest.mark.parametrize("name", [*WITH_PROBES, "proc_connector"])
-def test_nobody_is_missed_or_told_twice_while_seeding(name: str) -> None:
-    with sensing(name) as sensor, Family(MANY, pause_us=2000, linger_ms=1500) as family:
+def test_nobody_is_missed_or_told_twice_while_seeding(sensor: KernelSensor) -> None:
+    with Family(MANY, hold=True, pause_us=2000) as family:
         family.start()
-        while len(living_children(family.pid)) < MANY // 3:
-            time.sleep(0.01)
+        family.wait_for(lambda living: living >= MANY // 3)
         sensor.runtime_changed(family.pid)
-        observations = read_until(sensor, dead(family.pid))
+        observations = read_until(sensor, born(MANY))
+        family.release()
+        observations += read_until(sensor, dead(family.pid), 60.0)
+        observations += read_until(sensor, lambda _: False, 0.5)  # two processors' events may cross
         children = family.finish().keys()
     assert told(observations, "fork") == Counter(children)
     assert told(observations, "exit") == Counter([*children, family.pid])
     assert losses(observations) == []
 
 
-def test_grandchildren_that_live_already_are_followed(sensor: KernelSensor) -> None:
-    with Family(1, linger_ms=700) as family:
+def test_grandchildren_are_followed(sensor: KernelSensor) -> None:
+    with Family(1, hold=True) as family:
         sensor.runtime_changed(os.getpid())
-        family.start()
-        observations = read_until(sensor, dead(family.pid))
-        grandchildren = family.finish().keys()
+        observations = read_until(sensor, born(1))
+        later, grandchildren = tell_all(sensor, family)
+        observations += later
     assert told(observations, "fork")[family.pid] == 1
     assert [told(observations, "fork")[pid] for pid in grandchildren] == [1]
 
@@ -145,20 +167,19 @@ def test_a_runtime_that_is_gone_already_leaves_nothing_behind(sensor: KernelSens
 
 def test_a_runtime_that_comes_back_with_another_pid(sensor: KernelSensor) -> None:
     for _ in range(2):
-        with Family(CHILDREN, linger_ms=400) as family:
+        with Family(CHILDREN, hold=True) as family:
             sensor.runtime_changed(family.pid)
-            family.start()
-            observations = read_until(sensor, dead(family.pid))
-            assert told(observations, "fork") == Counter(family.finish().keys())
+            observations, children = tell_all(sensor, family)
+            assert told(observations, "fork") == Counter(children)
 
 
 @pytest.mark.parametrize("name", [*WITH_PROBES, "proc_connector"])
 def test_the_engine_is_heard_before_proc_is_asked(name: str) -> None:
     """It knows the names of the dead, and when they died."""
-    with sensing(name) as sensor, Family(CHILDREN, linger_ms=300) as family, Family(1) as another:
+    with sensing(name) as sensor, Family(CHILDREN, hold=True) as family, Family(1) as another:
         sensor.runtime_changed(family.pid)
         family.start()
-        observations = read_until(sensor, born(CHILDREN))
+        observations = read_until(sensor, executed(CHILDREN))
         family.finish()
         sensor.runtime_changed(another.pid)
         observations += sensor.read()
@@ -171,15 +192,20 @@ def test_the_engine_is_heard_before_proc_is_asked(name: str) -> None:
 
 @pytest.mark.parametrize("seeded", [True, False])
 def test_containers_are_not_followed(sensor: KernelSensor, seeded: bool) -> None:
+    """Seeded: the shim was there before, and has most of its children later."""
     if not seeded:
         sensor.runtime_changed(os.getpid())
-    with Family(CHILDREN, pause_us=20_000, linger_ms=600, program="containerd-shim") as shim:
-        observations = read_until(sensor, lambda seen: shim.pid in told(seen, "exec"), 0.0 if seeded else 5.0)
+    with Family(CHILDREN, hold=True, pause_us=20_000, program="containerd-shim") as shim:
+        observations = read_until(
+            sensor, lambda seen: shim.pid in told(seen, "exec"), 0.0 if seeded else 20.0
+        )
         shim.start()
         if seeded:
-            while len(living_children(shim.pid)) < CHILDREN // 3:
-                time.sleep(0.01)
-            sensor.runtime_changed(os.getpid())  # before most of its children
+            shim.wait_for(lambda living: living >= CHILDREN // 3)
+            sensor.runtime_changed(os.getpid())
+        shim.wait_for(lambda living: living == CHILDREN)
+        observations += read_until(sensor, lambda _: False, 0.3)
+        shim.release()
         observations += read_until(sensor, dead(shim.pid))
         contained = shim.finish().keys()
     assert told(observations, "fork")[shim.pid] == 1
@@ -191,14 +217,13 @@ def test_containers_are_not_followed(sensor: KernelSensor, seeded: bool) -> None
 def test_a_client_is_seen_and_almost_a_client_is_not(name: str) -> None:
     client_name = own_name("cli")
     with sensing(name, (client_name,)) as sensor, ExitStack() as processes:
-        client = processes.enter_context(Family(1, linger_ms=400, program=client_name))
-        other = processes.enter_context(Family(1, program=client_name + "x"))
+        client = processes.enter_context(Family(1, hold=True, program=client_name))
+        other = processes.enter_context(Family(1, hold=True, program=client_name + "x"))
         observations = read_until(sensor, lambda seen: client.pid in told(seen, "exec"))
-        other.run()
-        client.start()
-        observations += read_until(sensor, dead(client.pid))
-        children = client.finish().keys()
-    seen = {event.pid for event in observations if isinstance(event, ProcessEvent)}
+        other.start()
+        other.wait_for(lambda living: living == 1)
+        later, children = tell_all(sensor, client)
+    seen = {event.pid for event in [*observations, *later] if isinstance(event, ProcessEvent)}
     assert seen == {client.pid, *children}
 
 
@@ -219,19 +244,16 @@ def test_a_client_that_runs_already_comes_with_the_runtime() -> None:
 
 @pytest.mark.parametrize("name", WITH_PROBES)
 def test_births_and_deaths_that_were_lost_are_found_in_proc(name: str) -> None:
-    with sensing(name, ring_bytes=TINY_RING_BYTES) as sensor, Family(MANY, linger_ms=4000) as family:
+    with sensing(name, ring_bytes=TINY_RING_BYTES) as sensor, Family(MANY, hold=True) as family:
         sensor.runtime_changed(family.pid)
         family.start()
-        while len(living_children(family.pid)) < MANY:
-            time.sleep(0.05)
+        family.wait_for(lambda living: living == MANY)
         pause_for_resync()
         births = read_until(sensor, born(MANY))
 
-        while living_children(family.pid):
-            time.sleep(0.05)
-        pause_for_resync()
-        deaths = read_until(sensor, dead(family.pid), 3.0)
         children = family.finish().keys()
+        pause_for_resync()
+        deaths = read_until(sensor, dead(family.pid))
 
     assert told(births, "fork") == Counter(children)
     assert told(deaths, "exit") == Counter([*children, family.pid])
@@ -246,15 +268,13 @@ def test_after_a_resync_the_engine_is_believed_again(name: str) -> None:
     with ExitStack() as opened:
         sensor = opened.enter_context(sensing(name, ring_bytes=TINY_RING_BYTES))
         first = opened.enter_context(Family(MANY))
-        second = opened.enter_context(Family(5, pause_us=100_000, linger_ms=300))
+        second = opened.enter_context(Family(5, hold=True, pause_us=100_000))
         for family in (first, second):
             sensor.runtime_changed(family.pid)
         first.run()
         pause_for_resync()
-        lossy = read_until(sensor, dead(first.pid), 3.0)
-        second.start()
-        quiet = read_until(sensor, dead(second.pid))
-        children = second.finish().keys()
+        lossy = read_until(sensor, dead(first.pid))
+        quiet, children = tell_all(sensor, second)
     assert losses(lossy) and not losses(quiet)
     assert told(quiet, "fork") == told(quiet, "exec") == Counter(children)
 
@@ -273,12 +293,11 @@ def test_no_loss_no_resync(name: str) -> None:
 @pytest.mark.parametrize("name", ["libbpf"])
 def test_a_full_list_is_told(name: str) -> None:
     room = 6
-    with sensing(name) as sensor, Family(CHILDREN, linger_ms=1500) as family:
+    with sensing(name) as sensor, Family(CHILDREN, hold=True) as family:
         for pid in range(5_000_000, 5_000_000 + 4096 - room):  # no pid is that high
             sensor.engine.watch(pid)
         family.start()
-        while len(living_children(family.pid)) < CHILDREN:
-            time.sleep(0.01)
+        family.wait_for(lambda living: living == CHILDREN)
         sensor.runtime_changed(family.pid)
         details = [state.detail for state in sensor.read() if isinstance(state, SensorState)]
     assert f"{CHILDREN + 1 - room} processes are not watched: the list is full" in details

@@ -56,7 +56,7 @@ def opened(name: str, ring_bytes: int = 256 * 1024) -> Iterator[Opened]:
         found.engine.close()
 
 
-def collect(engine: Engine, enough: Callable[[List[Event]], bool], deadline_s: float = 10.0) -> List[Event]:
+def collect(engine: Engine, enough: Callable[[List[Event]], bool], deadline_s: float = 20.0) -> List[Event]:
     """Read until there is enough, or the deadline."""
     events: List[Event] = []
     until = time.monotonic() + deadline_s
@@ -69,6 +69,11 @@ def collect(engine: Engine, enough: Callable[[List[Event]], bool], deadline_s: f
 def pids(events: List[Event], what: str) -> Set[int]:
     """Whom it happened to."""
     return {event.pid for event in events if event.what == what}
+
+
+def born(count: int) -> Callable[[List[Event]], bool]:
+    """Enough for `collect`: so many processes were born."""
+    return lambda events: len(pids(events, "fork")) >= count
 
 
 def ended(pid: int) -> Callable[[List[Event]], bool]:
@@ -177,10 +182,15 @@ def own_name(name: str) -> str:
 
 
 class Family:
-    """A process that has children once it is told to; see family.c."""
+    """A process that has children once it is told to; see family.c.
 
-    def __init__(self, count: int, pause_us: int = 0, linger_ms: int = 0, program: str = "family") -> None:
-        argv = [family_program(program), str(count), str(pause_us), str(linger_ms)]
+    `hold`: the children live until release() or finish(); without, each ends
+    before the next is born.
+    """
+
+    def __init__(self, count: int, hold: bool = False, pause_us: int = 0, program: str = "family") -> None:
+        self.count = count
+        argv = [family_program(program), str(count), str(pause_us), str(int(hold))]
         self._parent = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self._parent.pid
         assert self._parent.stdout is not None
@@ -188,11 +198,12 @@ class Family:
         self.ended = 0  # how many children, which may be more than pids
 
     def start(self) -> None:
-        assert self._parent.stdin is not None
-        self._parent.stdin.write("\n")
-        self._parent.stdin.flush()
+        self._say_go()
 
-    def finish(self, deadline_s: float = 30.0) -> Dict[int, int]:
+    def release(self) -> None:
+        self._say_go()
+
+    def finish(self, deadline_s: float = 120.0) -> Dict[int, int]:
         """The wait status of each child, by pid; of the last one where a pid was given twice."""
         printed, _ = self._parent.communicate(timeout=deadline_s)
         lines = [line.split() for line in printed.splitlines()]
@@ -202,6 +213,27 @@ class Family:
     def run(self) -> Dict[int, int]:
         self.start()
         return self.finish()
+
+    def children(self) -> Set[int]:
+        """Who lives now, or is not reaped yet."""
+        try:
+            return {
+                int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            }
+        except FileNotFoundError:
+            return set()
+
+    def wait_for(self, enough: Callable[[int], bool], deadline_s: float = 60.0) -> None:
+        """Until enough children live, or few enough."""
+        until = time.monotonic() + deadline_s
+        while not enough(len(self.children())):
+            assert time.monotonic() < until, f"{len(self.children())} children live"
+            time.sleep(0.02)
+
+    def _say_go(self) -> None:
+        assert self._parent.stdin is not None
+        self._parent.stdin.write("\n")
+        self._parent.stdin.flush()
 
     def __enter__(self) -> Family:
         return self

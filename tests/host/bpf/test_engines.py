@@ -6,14 +6,25 @@ import os
 import select
 import signal
 import subprocess
-from typing import Iterator, List
+from typing import Iterator, List, Set, Tuple
 
 import pytest
 
-from tests.host.bpf.engines import ALL, POLL_S, Family, collect, ended, family_program, opened, own_name, pids
+from tests.host.bpf.engines import (
+    ALL,
+    POLL_S,
+    Family,
+    born,
+    collect,
+    ended,
+    family_program,
+    opened,
+    own_name,
+    pids,
+)
 from tests.host.conftest import no_descriptor_kept
 from watchdog.core.observation import ProcessEvent
-from watchdog.host.bpf import Engine, Sees
+from watchdog.host.bpf import Engine, Event, Sees
 from watchdog.host.bpf.tracefs import ABSENT, read_layout
 
 pytestmark = [pytest.mark.bpf, pytest.mark.usefixtures("probes")]
@@ -37,12 +48,19 @@ def engine(running: Engine) -> Iterator[Engine]:
     assert running.dropped() == 0
 
 
+def tell_all(engine: Engine, family: Family) -> Tuple[List[Event], Set[int]]:
+    """Let a family that holds its children live and end; what was seen, and the children."""
+    family.start()
+    events = collect(engine, born(family.count))
+    family.release()
+    events += collect(engine, ended(family.pid))
+    return events, set(family.finish())
+
+
 def test_same_births_and_deaths(engine: Engine) -> None:
-    with Family(CHILDREN, linger_ms=600) as family:
+    with Family(CHILDREN, hold=True) as family:
         engine.watch(family.pid)
-        family.start()
-        events = collect(engine, ended(family.pid))
-        children = set(family.finish())
+        events, children = tell_all(engine, family)
 
     assert len(children) == CHILDREN
     births = [event for event in events if isinstance(event, ProcessEvent) and event.what == "fork"]
@@ -66,10 +84,12 @@ def test_what_an_engine_says_it_sees_is_what_it_sees(engine: Engine) -> None:
 
 
 def test_names(engine: Engine) -> None:
-    program = family_program("another")
+    family_program("another")
     engine.watch(os.getpid())
-    with subprocess.Popen([program, "300"]) as child:
-        events = collect(engine, ended(child.pid))
+    with Family(0, program="another") as family:
+        events = collect(engine, lambda seen: family.pid in pids(seen, "exec"))
+        family.run()
+        events += collect(engine, ended(family.pid))
     named = [(event.what, event.comm) for event in events if isinstance(event, ProcessEvent)]
     own_name = named[0][1]
     assert own_name != "another"  # a child has its parent's name until it executes something
@@ -77,33 +97,32 @@ def test_names(engine: Engine) -> None:
 
 
 def test_unrelated_processes_are_not_seen(engine: Engine) -> None:
-    with Family(1, linger_ms=300) as watched, Family(CHILDREN, linger_ms=200) as unrelated:
+    with Family(1, hold=True) as watched, Family(CHILDREN, hold=True) as unrelated:
         engine.watch(watched.pid)
         unrelated.start()
-        watched.start()
-        events = collect(engine, ended(watched.pid))
-        ours = {*watched.finish(), watched.pid}
+        unrelated.wait_for(lambda living: living == CHILDREN)
+        events, children = tell_all(engine, watched)
         unrelated.finish()
         events += collect(engine, lambda _: False, FOLLOWING_S)
-    assert {event.pid for event in events} == ours
+    assert {event.pid for event in events} == {*children, watched.pid}
 
 
 def test_unwatched_is_not_seen(engine: Engine) -> None:
-    with Family(CHILDREN, linger_ms=200) as family:
+    with Family(CHILDREN, hold=True) as family:
         engine.watch(family.pid)
         engine.unwatch(family.pid)
-        family.run()
+        family.start()
+        family.wait_for(lambda living: living == CHILDREN)
         assert collect(engine, lambda _: False, FOLLOWING_S) == []
 
 
 def test_grandchildren_are_followed_and_elder_children_are_not(engine: Engine) -> None:
-    with subprocess.Popen(["sleep", "60"]) as elder:
+    with Family(0) as elder:
         engine.watch(os.getpid())
-        with Family(1, linger_ms=300) as family:
-            family.start()
-            events = collect(engine, ended(family.pid))
-            grandchildren = set(family.finish())
-        elder.kill()
+        with Family(1, hold=True) as family:
+            events = collect(engine, born(1))
+            later, grandchildren = tell_all(engine, family)
+            events += later
     assert grandchildren <= pids(events, "fork")
     if engine.name != "polling":  # it cannot tell who was born before
         assert elder.pid not in pids(events, "fork")
@@ -114,41 +133,43 @@ def test_a_leaf_is_seen_and_its_children_are_not(engine: Engine) -> None:
     family_program(leaf)
     engine.end_lineage_at(leaf)
     engine.watch(os.getpid())
-    with Family(CHILDREN, linger_ms=200, program=leaf) as family:
+    with Family(CHILDREN, hold=True, program=leaf) as family:
         # polling has to see the name before there are children
         events = collect(engine, lambda seen: family.pid in pids(seen, "exec"))
         family.start()
+        family.wait_for(lambda living: living == CHILDREN)
+        events += collect(engine, lambda _: False, FOLLOWING_S)
+        family.release()
         events += collect(engine, ended(family.pid))
-        children = set(family.finish())
-    assert len(children) == CHILDREN
     assert pids(events, "fork") == {family.pid} == pids(events, "exit")
 
 
 def test_a_process_that_is_not_followed_is_seen_to_end(engine: Engine) -> None:
-    with Family(CHILDREN, linger_ms=200) as family:
+    with Family(CHILDREN, hold=True) as family:
         engine.watch(family.pid, follow=False)
         family.start()
-        events = collect(engine, ended(family.pid))
+        family.wait_for(lambda living: living == CHILDREN)
+        events = collect(engine, lambda _: False, FOLLOWING_S)
+        family.release()
+        events += collect(engine, ended(family.pid))
     assert [(event.what, event.pid) for event in events] == [("exit", family.pid)]
 
 
 def test_a_command_is_watched_from_its_exec_and_almost_the_same_name_is_not(engine: Engine) -> None:
     name = own_name("cmd")
     engine.watch_command(name)
-    with Family(1, 0, 300, name) as client, Family(1, 0, 300, name + "x") as other:
+    with Family(1, hold=True, program=name) as client, Family(1, hold=True, program=name + "x") as other:
         other.start()
+        other.wait_for(lambda living: living == 1)
         events = collect(engine, lambda seen: client.pid in pids(seen, "exec"))
-        client.start()
-        events += collect(engine, ended(client.pid))
-        ours = {client.pid, *client.finish()}
-        other.finish()
-    assert {event.pid for event in events} == ours
+        later, children = tell_all(engine, client)
+    assert {event.pid for event in [*events, *later]} == {client.pid, *children}
 
 
 def test_signals(engine: Engine) -> None:
     """SIGCONT counts as ignored in the kernel's record and must be told all the same."""
     sent = [signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL]
-    with Family(1) as waiting:
+    with Family(0) as waiting:
         engine.watch(waiting.pid)
         for number in sent:
             os.kill(waiting.pid, number)
@@ -218,15 +239,17 @@ def test_a_thread_that_executes_a_program_is_no_death(engine: Engine) -> None:
         pytest.skip("the kernel does not tell this engine which thread was the last")
     code = (
         "import os, sys, threading; sys.stdin.readline();"
-        f"threading.Thread(target=os.execv, args=({family_program()!r}, ['family', '300'])).start()"
+        f"threading.Thread(target=os.execv, args=({family_program()!r}, ['family', '0', '0', '0'])).start()"
     )
     argv = ["/usr/bin/python3", "-I", "-c", code]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         engine.watch(process.pid)
         assert process.stdin
         process.stdin.write(b"\n")
         process.stdin.flush()
-        events = collect(engine, ended(process.pid))
+        events = collect(engine, lambda seen: process.pid in pids(seen, "exec"))
+        process.stdin.close()
+        events += collect(engine, ended(process.pid))
     named = [(event.what, event.comm) for event in events if isinstance(event, ProcessEvent)]
     assert named[-2:] == [("exec", "family"), ("exit", "family")]
     assert [what for what, _ in named].count("exit") == 1
