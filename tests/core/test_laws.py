@@ -323,7 +323,7 @@ def test_8_whatever_still_moves_is_left_alone(kind, every):
     scene = Scene(ANYTHING)
     one = scene.pull()
     scene.hang(one, kind)
-    for look in range(60):
+    for look in range(30):
         if look % every == 0:
             one.worker.pass_bytes(1, 0)
             one.untar.pass_bytes(1, 0)

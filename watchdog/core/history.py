@@ -7,7 +7,8 @@ intent counts whether or not its result is known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, List, Optional, Set, Tuple
+from functools import cached_property
+from typing import Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from watchdog.core.observation import LedgerEntry, Outcome, ProcessKey
 from watchdog.core.policy import DAY_NS, Budget, Remedy
@@ -24,17 +25,8 @@ class History:
 
     def uses(self, remedy: Remedy, cause: str, window_ns: int) -> List[LedgerEntry]:
         """The intents of that remedy for that cause in the window, since the last `ack` of the cause."""
-        since = max(self.now_wall_ns - window_ns, self._acknowledged_wall_ns(cause))
-        refused = self._actions_that_ended(Outcome.REFUSED)
-        return [
-            one
-            for one in self.entries
-            if one.phase == "intent"
-            and one.remedy == remedy.value
-            and one.cause == cause
-            and one.wall_ns > since
-            and one.action not in refused
-        ]
+        since = max(self.now_wall_ns - window_ns, self._acknowledged_wall_ns.get(cause, 0))
+        return [one for one in self._attempts.get((remedy.value, cause), ()) if one.wall_ns > since]
 
     def remaining(self, remedy: Remedy, cause: str, budget: Budget) -> int:
         """How many more times the budget allows."""
@@ -106,9 +98,25 @@ class History:
         tried = (one.wall_ns for one in self.entries if one.phase == "revert" and one.action == action)
         return max(tried, default=0)
 
-    def _acknowledged_wall_ns(self, cause: str) -> int:
-        acks = (one.wall_ns for one in self.entries if one.phase == "ack" and one.cause == cause)
-        return max(acks, default=0)
+    # A tick asks for the budget of every pair of remedy and cause, and a ledger may be long.
+    @cached_property
+    def _attempts(self) -> Mapping[Tuple[str, str], List[LedgerEntry]]:
+        """The intents that were not refused, by remedy and cause."""
+        refused = self._actions_that_ended(Outcome.REFUSED)
+        found: Dict[Tuple[str, str], List[LedgerEntry]] = {}
+        for one in self.entries:
+            if one.phase == "intent" and one.action not in refused:
+                found.setdefault((one.remedy, one.cause), []).append(one)
+        return found
+
+    @cached_property
+    def _acknowledged_wall_ns(self) -> Mapping[str, int]:
+        """When each cause was acknowledged last."""
+        found: Dict[str, int] = {}
+        for one in self.entries:
+            if one.phase == "ack":
+                found[one.cause] = max(one.wall_ns, found.get(one.cause, 0))
+        return found
 
     def _actions_that_ended(self, outcome: Outcome) -> Set[str]:
         return {one.action for one in self.entries if one.phase == "result" and one.outcome is outcome}
