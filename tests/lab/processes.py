@@ -21,8 +21,8 @@ from typing import TypeVar
 from tests.lab import cleanup
 
 # Last, what `dev` unpacked because installing it would start a service.
-UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "root" / "usr" / "bin"
-SYSTEM_PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{UNPACKED}"
+UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "root" / "usr"
+SYSTEM_PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{UNPACKED}/bin:{UNPACKED}/sbin"
 ENTER_GROUP = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from tests.lab.processes import wait_until
 from tests.lab.proxy import ALWAYS, BEFORE_HEAD, MANIFESTS, Access, Ending, FaultProxy, Rule
 from tests.lab.pull_through import PullThrough
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 TWO = Image("two", (Layer(41, 20 * MB), Layer(42, 20 * MB)))
 

@@ -17,7 +17,7 @@ from tests.lab.transfers import Sight
 from watchdog.act.socket_destroy import destroy
 from watchdog.core.causes.download import DownloadFinding, DownloadLimits
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 THREE = Image("three", tuple(Layer(50 + n, 20 * MB) for n in range(3)))
 SIXTY = Image("sixty", (Layer(43, 60 * MB),))

@@ -64,21 +64,6 @@ def born(count: int) -> Callable[[List[Observation]], bool]:
     return lambda observations: len(told(observations, "fork")) >= count
 
 
-def dead(pid: int) -> Callable[[List[Observation]], bool]:
-    return lambda observations: pid in told(observations, "exit")
-
-
-def born(count: int) -> Callable[[List[Observation]], bool]:
-    return lambda observations: len(told(observations, "fork")) >= count
-
-
-def living_children(parent: int) -> Set[int]:
-    argv = ["ps", "--ppid", str(parent), "-o", "pid="]
-    return {
-        int(pid) for pid in subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout.split()
-    }
-
-
 def executed(count: int) -> Callable[[List[Observation]], bool]:
     return lambda observations: len(told(observations, "exec")) >= count
 
