@@ -110,7 +110,7 @@ def test_without_capabilities() -> None:
 
 
 def test_without_root() -> None:
-    if any(not parent.stat().st_mode & 0o005 == 0o005 for parent in Path(__file__).resolve().parents):
+    if any(parent.stat().st_mode & 0o005 != 0o005 for parent in Path(__file__).resolve().parents):
         pytest.skip("only root can read this checkout, so nobody else can run it")
     found = report("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     assert found["engine"] in ("proc_connector", "polling")
