@@ -14,6 +14,7 @@ from watchdog.core.observation import (
     LedgerSeen,
     OperatorSeen,
     RuntimeSeen,
+    SensorState,
     Sight,
 )
 from watchdog.core.policy import (
@@ -226,6 +227,14 @@ def test_a_pause_stops_it_until_its_time_is_over(blocked):
     blocked.tick()
     assert_acts(blocked, "kill_decompressor")
     assert blocked.ticks[-1].paused == ""
+
+
+def test_where_nobody_can_see_whether_people_forbid_it_nothing_is_done(blocked):
+    blocked.news.append(SensorState("operator_thread", False, "it waits for the machine"))
+    assert_waits(blocked, "would kill_decompressor, but whether people forbid it cannot be seen")
+
+    blocked.news.append(SensorState("operator_thread", True))
+    assert_acts(blocked, "kill_decompressor")
 
 
 def test_without_a_ledger_it_is_seen_and_told_and_not_done(blocked):
