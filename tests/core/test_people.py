@@ -101,6 +101,7 @@ def test_a_given_up_incident_stays_until_it_is_acknowledged_also_when_its_proces
     hopeless.tick(5)
     assert (hopeless.incident["state"], hopeless.incident["next"]) == ("gave_up", why)
     assert hopeless.incident["resolved_at"] is not None
+    assert not hopeless.ticks[-1].active
 
     hopeless.acknowledge(hopeless.incident["id"])
     hopeless.until("gone")
