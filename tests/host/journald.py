@@ -16,7 +16,7 @@ from tests.host.conftest import wait_until
 
 PROGRAM = Path("/lib/systemd/systemd-journald")
 START = f"""
-mount --make-rprivate / && mount -t tmpfs none /run && mkdir -p /run/log/journal /run/systemd/journald.conf.d
+mount --make-rslave / && mount -t tmpfs none /run && mkdir -p /run/log/journal /run/systemd/journald.conf.d
 printf '[Journal]\\nStorage=volatile\\nReadKMsg=no\\nAudit=no\\n' > /run/systemd/journald.conf.d/test.conf
 exec {PROGRAM}
 """
@@ -89,7 +89,9 @@ def journald() -> Iterator[Journald]:
     if os.geteuid() != 0 or not PROGRAM.exists() or shutil.which("unshare") is None:
         pytest.skip("needs root, unshare and systemd-journald")
     pytest.importorskip("systemd.journal")
-    process = subprocess.Popen(["unshare", "-m", "sh", "-c", START], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["unshare", "-m", "--propagation", "slave", "sh", "-c", START], stderr=subprocess.DEVNULL
+    )
     try:
         yield Journald(process)
     finally:

@@ -96,7 +96,19 @@ class Installed:
 
     def run(self, *command: str, cwd: Path = Path("/")) -> str:
         """Run a command with the package's /usr laid over the host's, which stays as it is."""
-        return run("unshare", "--mount", "sh", "-c", _AS_INSTALLED, "sh", str(self.root), *command, cwd=cwd)
+        return run(
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "sh",
+            "-c",
+            _AS_INSTALLED,
+            "sh",
+            str(self.root),
+            *command,
+            cwd=cwd,
+        )
 
     def read(self, path: str) -> str:
         return (self.root / path.lstrip("/")).read_text()

@@ -245,7 +245,19 @@ def test_the_journal_gets_fields_and_another_stream_gets_text(shift, where):
     setup = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && exec "
     script = textwrap.dedent(JOURNAL).replace("SHIFT", str(shift))
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", setup + '"$@"', "sh", sys.executable, "-c", script],
+        [
+            "unshare",
+            "-m",
+            "--propagation",
+            "slave",
+            "sh",
+            "-c",
+            setup + '"$@"',
+            "sh",
+            sys.executable,
+            "-c",
+            script,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -82,7 +82,7 @@ def test_a_forced_engine_does_not_fall_back(no_object: Path) -> None:
 def test_without_tracefs() -> None:
     # Where debugfs is mounted the kernel mounts a tracefs in it for whoever looks.
     script = 'umount -l /sys/kernel/debug; umount /sys/kernel/tracing && exec "$@"'
-    found = report("unshare", "--mount", "sh", "-c", script, "sh")
+    found = report("unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh")
     assert found["engine"] == "proc_connector"
     assert found["attempts"]["libbpf"] == "tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing"
     assert found["attempts"]["bcc"] == found["attempts"]["libbpf"]
@@ -99,7 +99,7 @@ def test_in_a_nested_pid_namespace_every_kernel_engine_is_blind_and_says_so() ->
 
 def test_a_fresh_mount_namespace_is_no_obstacle() -> None:
     engine_or_skip("libbpf").engine.close()
-    assert report("unshare", "--mount")["engine"] == "libbpf"
+    assert report("unshare", "--mount", "--propagation", "slave")["engine"] == "libbpf"
 
 
 def test_without_capabilities() -> None:
