@@ -155,7 +155,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON, st.sampled_from([kind.__name__ for kind in KINDS]))
 def test_no_json_at_all_is_an_unexpected_error(value, name):
     observation = {**value, "type": name} if isinstance(value, dict) else value

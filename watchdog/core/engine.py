@@ -55,7 +55,7 @@ class Engine:
         self.streaks = Streaks()
         self.casebook = Casebook()
         self._findings: Dict[str, List[Finding]] = {}  # by runtime, of its newest scan
-        self._told: Dict[str, Dict[str, object]] = {}
+        self._told: Dict[str, Tuple[Incident, Dict[str, object]]] = {}
 
     def step(self, frame: Frame) -> Tick:
         """Take in what was seen, judge it, decide, and say so."""
@@ -134,16 +134,14 @@ class Engine:
 
     def _tick(self, decisions: Tuple[Decision, ...], history: History) -> Tick:
         findings = [one for found in self._findings.values() for one in found]
-        records = {one.id: to_record(one, self.world.machine.boot_id) for one in self.casebook.all}
-        changed = tuple(name for name, record in records.items() if self._told.get(name) != record)
-        self._told = dict(records)
+        records, changed = self._records()
         pulls = pull_views(self.world, self.tracks)
         unresolved = any(one.resolved_wall_ns is None for one in self.casebook.open())
         busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls)
         return Tick(
             now_ns=self.world.now_ns,
             sentence=sentence(self.casebook, pulls, findings),
-            incidents=tuple(records.values()),
+            incidents=records,
             changed=changed,
             transitions=tuple(self.casebook.transitions),
             decisions=decisions,
@@ -158,6 +156,23 @@ class Engine:
             inhibited="inhibited" if self.world.operator.inhibited else "",
             active=busy or bool(findings),
         )
+
+    def _records(self) -> Tuple[Tuple[Dict[str, object], ...], Tuple[str, ...]]:
+        """The records of all incidents, and the ids of those that differ from the last tick's.
+
+        An incident that nothing happened to is the same object, and has the same record.
+        """
+        told, changed = self._told, []
+        self._told = {}
+        for one in self.casebook.all:
+            before = told.get(one.id)
+            if before is None or before[0] is not one:
+                record = to_record(one, self.world.machine.boot_id)
+                if before is None or before[1] != record:
+                    changed.append(one.id)
+                before = (one, record)
+            self._told[one.id] = before
+        return tuple(record for _, record in self._told.values()), tuple(changed)
 
     def _budgets(self, history: History) -> Tuple[Tuple[str, str, int], ...]:
         policy = self.world.policy
