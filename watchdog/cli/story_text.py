@@ -40,7 +40,8 @@ def _incident(number: int, incident: Incident, style: Style) -> Iterator[str]:
     diagnosis = incident.diagnosis
     advice = diagnosis.advice
     cause = diagnosis.cause + (f", {diagnosis.reason}" if diagnosis.reason else "")
-    head = wrapped(f"{number}.", f"{advice.headline} [{cause}]", indent=0, column=3)
+    label = f"{number}."
+    head = wrapped(label, f"{advice.headline} [{cause}]", indent=0, column=len(label) + 1)
     yield from (style(line, "bold") for line in head)
     yield from _paragraph("when", _span(incident))
     yield from _paragraph("likely", advice.likely)

@@ -55,9 +55,9 @@ def _transfer(episode: Episode) -> _Judged:
     limit = infer_limit(episode.ends)
     if limit is not None and limit.kind in (LimitKind.SIZE, LimitKind.GAP, LimitKind.TOTAL_TIME):
         return _limited(limit)
-    marked = [end.size_bytes for end in episode.ends if end.size_bytes and is_temp_file_mark(end.size_bytes)]
-    if marked:
-        return "size_limit", "temp_file", transfer.SIZE_LIMIT, _fact(_one_gib_mark(marked[0]))
+    buffered = _temp_file_mark(episode)
+    if buffered:
+        return "size_limit", "temp_file", transfer.SIZE_LIMIT, _fact(buffered)
     timed = _timeout_of_a_proxy(episode)
     if timed is not None:
         return "time_limit", "gap", transfer.TIME_LIMIT, timed
@@ -81,11 +81,20 @@ def _limited(limit: Limit) -> _Judged:
     return "time_limit", limit.kind.value, transfer.TIME_LIMIT, facts
 
 
-def _one_gib_mark(size_bytes: int) -> str:
-    return (
-        f"One transfer ended at {size_bytes:,} bytes, {size_bytes / GIB:.2f} GiB: just over 1 GiB is the "
-        "mark of that file."
-    )
+def _temp_file_mark(episode: Episode) -> str:
+    """What shows nginx's full temporary file, in one transfer; "" if nothing does."""
+    for end in episode.ends:
+        if end.size_bytes and is_temp_file_mark(end.size_bytes):
+            return (
+                f"One transfer ended at {end.size_bytes:,} bytes, {end.size_bytes / GIB:.2f} GiB: just over "
+                "1 GiB is the mark of that file."
+            )
+    if episode.details["lb.upstream_reset_buffered"]:
+        return (
+            "nginx used readv(): it was buffering when the side behind it gave up. Sizes of 1.00 to 1.30 "
+            "GiB in its access log are the proof."
+        )
+    return ""
 
 
 def _timeout_of_a_proxy(episode: Episode) -> Optional[Dict[str, str]]:

@@ -122,7 +122,8 @@ def infer_limit(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     """The limit that two or more attempts at the same remote have met, or None."""
     if len(attempts) < 2:
         return None
-    judges = (_local_reader, _silent, _reload, _reset, _gap, _size, _total_time)
+    still_open = any(one.end is End.NONE for one in attempts)
+    judges = (_local_reader, _silent) if still_open else (_reload, _reset, _gap, _size, _total_time)
     found = (judge(attempts) for judge in judges)
     return next((limit for limit in found if limit is not None), None)
 

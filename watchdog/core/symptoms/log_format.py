@@ -18,7 +18,7 @@ from watchdog.core.symptoms.log_time import ISO, LogClock, wall_ns
 
 DRAGONFLY = "dragonfly"
 MAX_PEELS = 8  # deeper nesting than any product writes
-MAX_PARSED_CHARS = 65_536
+MAX_PARSED_CHARS = 16_384  # what a line has to say, it says before that
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
@@ -139,7 +139,7 @@ def _event(found: Match[str]) -> _Peel:
 
 # --- logrus -----------------------------------------------------------------------------
 
-_PAIR = re.compile(r"([A-Za-z_][\w.@/-]*)=(\"(?:[^\"\\]|\\.)*\"?|\S*)")
+_PAIR = re.compile(r"(?<![\w.@/-])([A-Za-z_][\w.@/-]{0,63})=(\"(?:[^\"\\]|\\.)*\"?|\S*)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _HARMLESS = ("trace", "debug", "info")
 _ERROR_FIELDS = ("error", "err", "err.code", "err.message", "err.detail", "reason", "desc", "error-response")
