@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -56,6 +57,13 @@ def check_confined(node: Node) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     assert bin(int(status["CapBnd"], 16)).count("1") == 8
+
+
+def check_exposure(installed: None) -> None:
+    """Its exposure by systemd's own measure is at most 5.0."""
+    said = run("systemd-analyze", "security", "--no-pager", AGENT).splitlines()[-1]
+    level = re.search(r"exposure level for \S+: ([\d.]+)", said)
+    assert level is not None and float(level[1]) <= 5.0, said
 
 
 def check_doctor(node: Node) -> None:
