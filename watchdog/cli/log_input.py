@@ -67,7 +67,7 @@ def opened(path: str, fifo_within_s: float = FIFO_WITHIN_S) -> Iterator[LogInput
 
 
 def blocks(log: LogInput) -> Iterator[bytes]:
-    """Blocks of whole lines; the last line may be a half one.  Colours are taken out."""
+    """Blocks of whole lines; a half line at the end is ended.  Colours are taken out."""
     first = True
     for block in _whole_lines(log.read):
         if first:
@@ -136,4 +136,4 @@ def _whole_lines(read: Read) -> Iterator[bytes]:
             yield rest[:MAX_LINE_BYTES] + b"\n"
             rest, skipping = b"", True
     if rest:
-        yield rest
+        yield rest + b"\n"

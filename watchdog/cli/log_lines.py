@@ -49,12 +49,11 @@ class LogLines:
                 before = block.count(b"\n", at, start)
                 self._number += before + 1
                 end = block.find(b"\n", start)
-                end = len(block) if end < 0 else end
                 text = block[start : min(end, start + MAX_LINE_BYTES)].decode("utf-8", "replace")
                 symptom = classify_sifted(text, self.clock)
                 yield SaidLine(self._number - 1, unsaid + before, text, symptom)
                 unsaid, at = 0, end + 1
-            after = _count_lines(block, at)
+            after = block.count(b"\n", at)
             self._number += after
             unsaid += after
         self.skipped_at_end = unsaid
@@ -67,7 +66,7 @@ class LogLines:
             self.last_ns = self._last_time(whole) or self.last_ns
             block = self._from_since(whole) if waiting else whole
             if len(block) < len(whole):
-                self._number += _count_lines(whole[: len(whole) - len(block)], 0)
+                self._number += whole.count(b"\n", 0, len(whole) - len(block))
             if block:
                 waiting = False
                 yield block
@@ -90,11 +89,6 @@ class LogLines:
 
     def _time_of(self, line: bytes) -> Optional[int]:
         return parse(line[:1024].decode("utf-8", "replace"), self.clock).wall_ns
-
-
-def _count_lines(block: bytes, start: int) -> int:
-    """Lines from `start` on; a half line at the end is one, too."""
-    return block.count(b"\n", start) + (1 if start < len(block) and not block.endswith(b"\n") else 0)
 
 
 def _utc_offset_s(wall_ns: int) -> int:
