@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from tests.lab import images
 from tests.lab.agent import Agent
 from tests.lab.cases import CONFIRMED_WITHIN_S, IMAGE_WITHIN_S, Case, Measured, actions, check
@@ -36,7 +38,9 @@ def _slow_pull(lab: Lab) -> None:
 
 def _freed(lab: Lab, pid: int, cause: str) -> Measured:
     time = Timeline()
-    with Agent(lab) as agent, stopped(pid):
+    with Agent(lab) as agent, ExitStack() as stack:
+        wait_until(lambda: "answers" in agent.status(), "the agent knows the runtime")
+        stack.enter_context(stopped(pid))
         time.mark("hung")
         lab.unpigz.disarm()
         incident = time.mark_when("confirmed", lambda: next(iter(agent.incidents()), None))
