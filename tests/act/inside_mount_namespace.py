@@ -111,7 +111,7 @@ class TestAMount:
     def test_lets_dpkg_replace_pigz(self, scene: Scene, incident: str, package: Path) -> None:
         substitute(scene, incident)
 
-        run("dpkg", "-i", str(package))
+        run("dpkg", "-i", str(package), deadline_s=180.0)
 
         assert not is_mounted()
         assert pigz_works()
@@ -205,7 +205,7 @@ class TestALink:
         substitute(scene, incident)
         assert not is_mounted()
 
-        run("dpkg", "-i", str(package))
+        run("dpkg", "-i", str(package), deadline_s=180.0)
 
         assert pigz_works()
         assert (scene.lab.dockerd.early / "unpigz").samefile("/usr/bin/gzip")

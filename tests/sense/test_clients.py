@@ -223,7 +223,10 @@ def test_the_stream_is_taken_up_again_after_a_restart(lab: Lab) -> None:
     sensor = ImageEventSensor("docker", url(lab))
     sensor.follow(proc.identify(lab.dockerd.pid))
     sensor.read(0)
+    number = sensor.fileno()
+    assert number is not None
     lab.dockerd.kill()
+    assert select.select([number], [], [], 10)[0]
     (state,) = sensor.read(SECOND_NS)
     assert isinstance(state, SensorState) and not state.up
     assert sensor.read(2 * SECOND_NS) == []
