@@ -41,7 +41,9 @@ _RESOURCE = (
         ),
     ),
     Rule(Kind.RESOURCE, "node.cpu_stuck", ("soft lockup - cpu", "hard lockup on cpu")),
-    Rule(Kind.RESOURCE, "node.cpu_stuck", ("detected stalls on cpu",)),
+    Rule(
+        Kind.RESOURCE, "node.cpu_stuck", ("rcu_sched", "rcu_preempt"), matching=re.compile(r"stalls? on cpu")
+    ),
 )
 
 _DISK_FULL = (

@@ -75,9 +75,9 @@ STEMS = (
         toomany | too_many_requests | pull rate | throttl | slowdown | reduce your | gateway
         default backend | top-level value | beginning of value | quota | empty content-type | read only mode
         read-only mode | updated to current | the configured | y too large | too large body | http status
-        status code | status=4 | status=5 | status: 4 | status: 5 | http 4 | byte range | http 206
-        range not satisfiable | range requests | content-range header | support range | range_invalid
-        verification | json input | checksum does | request body
+        status code | statuscode | http code | response code | status=4 | status=5 | status: 4 | status: 5
+        http 4 | byte range | http 206 | range not satisfiable | range requests | content-range header
+        support range | range_invalid | verification | json input | checksum does | request body
         """
     ),
     *words(  # the node
@@ -86,9 +86,10 @@ STEMS = (
         low on free space | high threshold | written only | disk full | disk is full | storagefull | memory
         oom-kill | oom_kill | oom killer | oomkilled | killed | signal: | code=dumped | temporarily
         rejected by | rejecting i/o | read-only file | readonly file | remounting | structure needs
-        beyond end of | of-data-space | detected stalls | not responding | file handle | transport endpoint
-        page write | aborting journal | emask | shutting down | shutdown of | i/o timeout | file exists
-        cross-device | symbolic links | not empty | resource busy | name too long | value too large
+        beyond end of | of-data-space | rcu_sched | rcu_preempt | not responding | file handle
+        transport endpoint | page write | aborting journal | emask | shutting down | shutdown of
+        i/o timeout | file exists | cross-device | symbolic links | not empty | resource busy
+        name too long | value too large
         """
     ),
     *words(  # the products
