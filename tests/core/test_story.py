@@ -142,6 +142,25 @@ def test_attempts_that_last_equally_long_met_a_time_limit():
     assert "entryPoints.<name>.transport.respondingTimeouts.readTimeout" in text_of(told.incidents[0])
 
 
+def cut_body(minute: int, size_bytes: int) -> str:
+    return (
+        f'time="2024-05-01T02:{minute:02}:00Z" level=error msg="response completed with error" '
+        'go.version=go1.16 http.request.method=GET http.request.uri="/v2/a/blobs/sha256:1" '
+        f"http.response.duration={minute}m1s http.response.status=500 http.response.written={size_bytes}"
+    )
+
+
+def test_bodies_that_end_at_the_same_size_met_a_size_limit():
+    told = tell([cut_body(1, 524_288_000), cut_body(3, 524_300_000), cut_body(8, 524_288_000)])
+    assert causes(told) == ["size_limit"]
+    assert "time limit on the way" not in text_of(told.incidents[0])
+
+
+def test_bodies_that_do_not_are_a_loop_of_resets():
+    told = tell([cut_body(1, 524_288_000), cut_body(3, 24_300_000), cut_body(8, 824_288_000)])
+    assert causes(told) == ["reset_loop"]
+
+
 def test_attempts_that_do_not_are_a_loop_of_resets():
     told = tell(attempts("02:00:00", "02:01:05", "02:05:15", "02:05:50"))
     assert causes(told) == ["reset_loop"]

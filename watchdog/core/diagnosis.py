@@ -63,7 +63,7 @@ def _transfer(episode: Episode) -> _Judged:
         return "time_limit", "gap", transfer.TIME_LIMIT, timed
     if episode.kinds[Kind.RANGE_UNSUPPORTED]:
         return "range_unsupported", "", transfer.RANGE_UNSUPPORTED, {}
-    if episode.kinds[Kind.NET_RESET] > 1:
+    if episode.kinds[Kind.NET_RESET] > 1 or len(episode.ends) > 1:
         return "reset_loop", "", transfer.RESET_LOOP, _fact(f"{episode.count} lines tell of it.")
     return "net_reset", "", transfer.NET_RESET, {}
 
@@ -77,7 +77,7 @@ def _limited(limit: Limit) -> _Judged:
     if limit.kind is LimitKind.SIZE and limit.value == GIB:
         return "size_limit", "temp_file", transfer.SIZE_LIMIT, facts
     if limit.kind is LimitKind.SIZE:
-        return "size_limit", "", transfer.TIME_LIMIT, facts
+        return "size_limit", "", transfer.EQUAL_SIZES, facts
     return "time_limit", limit.kind.value, transfer.TIME_LIMIT, facts
 
 

@@ -54,6 +54,23 @@ SIZE_LIMIT = Advice(
     ),
 )
 
+EQUAL_SIZES = Advice(
+    headline="Transfers end at the same number of bytes, again and again",
+    likely=(
+        "{evidence} That is no time limit: a device on the way limits the size of an answer, or has no room "
+        "for more of it."
+    ),
+    here=(_BYPASS, "Smaller layers arrive: a way out for those who build the image."),
+    elsewhere=(
+        Elsewhere(
+            "whoever runs the proxy, cache or load balancer",
+            "nginx: `proxy_max_temp_file_size 0;`, and room under proxy_temp_path and the cache's path; an "
+            "inspecting proxy or firewall: its largest scanned or passed download.",
+        ),
+    ),
+    never=("Do not raise time-outs for it: the time is not what the attempts have in common.", _NO_SIGHUP),
+)
+
 TIME_LIMIT = Advice(
     headline="Transfers are ended by a time limit on the way",
     likely="{evidence} That is {device}: {parameter}.",
