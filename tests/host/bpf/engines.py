@@ -57,13 +57,17 @@ def opened(name: str, ring_bytes: int = 256 * 1024) -> Iterator[Opened]:
 
 
 def collect(engine: Engine, enough: Callable[[List[Event]], bool], deadline_s: float = 20.0) -> List[Event]:
-    """Read until there is enough, or the deadline."""
+    """Read until there is enough, or the deadline; and what comes at once after that.
+
+    The proc connector tells a death late: a parent's may come before its child's.
+    """
     events: List[Event] = []
     until = time.monotonic() + deadline_s
     while not enough(events) and time.monotonic() < until:
         events += engine.read()
         time.sleep(0.01)
-    return events
+    time.sleep(POLL_S)
+    return events + engine.read()
 
 
 def pids(events: List[Event], what: str) -> Set[int]:
