@@ -29,6 +29,7 @@ from watchdog.core.observation import (
 )
 from watchdog.core.policy import Policy
 from watchdog.core.reference import asked_for
+from watchdog.core.told import Told, concerned, keep, told_by
 
 _NEWS = ("scans", "finished", "started", "remembered")
 STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU on every architecture of today
@@ -56,6 +57,7 @@ class World:
         self.asked_for: Dict[str, str] = {}  # by repository: the newest name that the log tells
         self.stops: Dict[int, ProcessEvent] = {}  # by pid: the newest stop signal that it got
         self.in_flight: Dict[str, ActionStarted] = {}
+        self.told: Dict[str, Deque[Told]] = {}  # by runtime: lines with a symptom, newest last
         # With the wall time at which each was seen: an image may arrive while nobody looks yet.
         self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
         # What this frame brought; emptied with the next one.
@@ -126,6 +128,10 @@ class World:
             self.asked_for[reference.repository] = str(reference)
             while len(self.asked_for) > NAMES_KEPT:
                 del self.asked_for[next(iter(self.asked_for))]
+        told = told_by(seen, self.now_ns, self.wall_ns())
+        if told is not None:
+            for runtime in concerned(told, list(self.runtimes), self.clients, self.manifests):
+                keep(self.told, runtime, told)
 
     def _on_sensor(self, seen: SensorState) -> None:
         self.sensors[seen.sensor] = seen
