@@ -91,7 +91,7 @@ def _judge_answer(entry: LogEntry, text: str, rule: Optional[Rule]) -> _Judgemen
         return _judge_response(entry.fields)
     if rule is None or rule.detail == "reg.server_error":
         status = status_in(text)
-        if status:
+        if status and not (rule is None and _INDEX.exception(text)):
             return kind_of_status(status), f"http.{status}"
     if rule is None:
         return SymptomKind.NONE, ""

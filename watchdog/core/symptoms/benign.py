@@ -65,7 +65,7 @@ _PROGRESS = (
 
 _RUNTIMES = (
     _harmless(".sock->@"),  # dockerd's word about a client of its API that went away
-    _harmless("can't find the container with id", "unable to read config path"),
+    _harmless("can't find the container with id", "error finding container", "unable to read config path"),
     _harmless(
         "stopping event stream following graceful shutdown", "event stream following graceful shutdown"
     ),

@@ -32,9 +32,11 @@ class RuleIndex:
     def first_match(self, text: str) -> Optional[Rule]:
         """The first rule that matches this lower-cased text; the exception, if one does, too."""
         rule = next((rule for rule in self._worth_trying(text) if rule.matches(text)), None)
-        if rule is None or self._find_exception(text) is None:
-            return rule
-        return first_match(self._exceptions, text) or rule
+        return rule and (self.exception(text) or rule)
+
+    def exception(self, text: str) -> Optional[Rule]:
+        """The first exception that matches this lower-cased text."""
+        return first_match(self._exceptions, text) if self._find_exception(text) else None
 
     def _worth_trying(self, text: str) -> Iterator[Rule]:
         found = 0
