@@ -161,3 +161,15 @@ def test_the_image():
 def test_no_image_where_none_is_named():
     symptom = classify("error pulling image configuration: received unexpected HTTP status: 502 Bad Gateway")
     assert (symptom.status, symptom.image) == (502, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "image"),
+    [
+        ("manifest for localhost:5000/x:nope not found: manifest unknown", "localhost:5000/x:nope"),
+        ("pull access denied for foo, repository does not exist or may require 'docker login'", "foo"),
+        ('"PullImage from image service failed" err="unexpected EOF" image="a.example/b:1"', "a.example/b:1"),
+    ],
+)
+def test_the_image_that_was_asked_for(line, image):
+    assert classify(line).image == image

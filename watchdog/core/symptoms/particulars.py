@@ -28,8 +28,8 @@ _METHOD = re.compile(r"request: \"([A-Z]{3,7}) /|during blob ([A-Z]{3,7})|(Uploa
 _PORT = re.compile(r"ip:([\w.-]+) port:(\d{1,5})")
 _IMAGE = re.compile(
     r"(?:[Pp]ull(?:ing)? (?:and unpack )?(?:an? )?image(?! config)|PullImage|resolve reference"
-    r"|pulling from|image=)"
-    r"[ :=]*[\"'\\]*([\w][\w./@:<>-]{1,300})"
+    r"|pulling from|image=|[Mm]anifest for|access denied for)"
+    r"[ :=]*[\"'\\]*(?!from\b)([\w][\w./@:<>-]{1,300})"
 )
 _PATH = re.compile(r"/v2/([\w.-][\w./-]{0,250}?)/(?:manifests|blobs|tags)/([\w.:@-]*)")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
