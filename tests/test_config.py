@@ -83,6 +83,7 @@ def test_the_usual_ten_lines_need_nothing_else(load):
         Remedy.KILL_DECOMPRESSOR,
         Remedy.SUBSTITUTE_DECOMPRESSOR,
         Remedy.REPULL,
+        Remedy.RESET_CONNECTION,
     }
 
 

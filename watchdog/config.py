@@ -95,6 +95,7 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
     Remedy.REPULL: 2 * HOUR_NS,  # as long as a large image takes to arrive
     Remedy.DISABLE_PIGZ: 3 * MINUTE_NS,
     Remedy.RESTART_RUNTIME: 3 * MINUTE_NS,
+    Remedy.RESET_CONNECTION: 20 * SECOND_NS,
 }
 
 

@@ -21,7 +21,7 @@ from tests.lab.faults import Fault, Form
 from tests.lab.lab import Lab
 from tests.lab.processes import SYSTEM_PATH, send, wait_until
 from watchdog.act.ledger import Ledger
-from watchdog.core.causes.finding import Cause
+from watchdog.core.causes.finding import Cause, process_name
 from watchdog.core.extraction import BLOB_AHEAD_MAX_BYTES
 from watchdog.core.incident import Incident, Owed, State, incident_id
 from watchdog.core.observation import BlobSample, LedgerEntry, ProcessSample
@@ -87,7 +87,7 @@ class Scene:
         stage = stage_of(self.lab.dockerd.pid)
         subject = sample(culprit)
         fields: Dict[str, Any] = {
-            "id": incident_id(proc.boot_id(), "lab", subject),
+            "id": incident_id(proc.boot_id(), "lab", process_name(subject)),
             "runtime": "lab",
             "cause": cause,
             "state": State.CONFIRMED,

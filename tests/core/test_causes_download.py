@@ -9,34 +9,36 @@ import pytest
 
 from tests.core.network import MB, SECOND_NS, Layer, Network
 from watchdog.core.causes.attempts import failing_downloads
-from watchdog.core.causes.download import (
-    DownloadCause,
-    DownloadFinding,
-    DownloadLimits,
-    resets_left,
-    silent_downloads,
-)
+from watchdog.core.causes.download import silent_downloads, target_of
+from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.demand import Demand
 from watchdog.core.evidence import Kind
 from watchdog.core.limits import LimitKind
+from watchdog.core.policy import Thresholds
+from watchdog.core.target import Target
 
-LIMITS = DownloadLimits()
+LIMITS = Thresholds()
 
 
-def silent(network: Network, demand: Optional[Demand] = None) -> List[DownloadFinding]:
+def silent(network: Network, demand: Optional[Demand] = None) -> List[Finding]:
     return silent_downloads("docker", network.transfers, demand or network.demand, LIMITS)
 
 
-def failing(network: Network) -> List[DownloadFinding]:
+def failing(network: Network) -> List[Finding]:
     return failing_downloads("docker", network.transfers, LIMITS)
 
 
-def blocked(network: Network) -> List[DownloadFinding]:
+def blocked(network: Network) -> List[Finding]:
     return blocked_pulls("docker", network.transfers, network.demand, silent(network), LIMITS)
 
 
-def confirmed(found: List[DownloadFinding]) -> List[DownloadCause]:
+def about(finding: Finding) -> Target:
+    assert finding.target is not None
+    return finding.target
+
+
+def confirmed(found: List[Finding]) -> List[Cause]:
     return [one.cause for one in found if one.confirmed]
 
 
@@ -56,9 +58,9 @@ def test_a_peer_that_falls_silent_in_mid_layer_is_a_stall(tls: bool) -> None:
     network = Network(tls=tls)
     layer = stalled_layer(network)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.cause is DownloadCause.DOWNLOAD_STALLED and not finding.hands_off
-    assert finding.connection is not None and layer.wire is not None
-    assert finding.connection.cookie == layer.wire.sample.cookie
+    assert finding.confirmed and finding.cause is Cause.DOWNLOAD_STALLED and not finding.hands_off
+    assert about(finding).connection is not None and layer.wire is not None
+    assert about(finding).connection.cookie == layer.wire.sample.cookie
     assert {one.kind for one in finding.evidence} == {Kind.SOCKET, Kind.BLOB_FILE}
 
 
@@ -102,7 +104,7 @@ def test_a_stall_whose_connection_is_not_certain_is_told_and_not_touched() -> No
     network.other(received=layer.size + 420)
     network.tick(2)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.connection is None and finding.hands_off
+    assert finding.confirmed and about(finding).connection is None and finding.hands_off
 
 
 def test_idle_connections_without_a_layer_are_no_stall() -> None:
@@ -151,17 +153,17 @@ def test_resets_left(attempts: int, failures: int, left: int) -> None:
     layer.rate = 0
     network.tick(40)
     (download,) = network.transfers.of("docker")
-    assert resets_left(download) == left
+    assert target_of(download).resets_left == left
 
 
 def test_where_the_maximum_is_unknown_one_reset_is_all() -> None:
     network = Network(tells=False)
     layer = network.layer()
     network.tick(4)
-    assert resets_left(network.transfers.of("docker")[0]) == 1
+    assert target_of(network.transfers.of("docker")[0]).resets_left == 1
     network.cut(layer, "ours")
     network.tick(9)
-    assert resets_left(network.transfers.of("docker")[0]) == 0
+    assert target_of(network.transfers.of("docker")[0]).resets_left == 0
 
 
 # --- header_wait ----------------------------------------------------------------------------
@@ -173,9 +175,9 @@ def test_a_layer_without_a_first_byte_is_a_header_wait() -> None:
     layer = network.layer(rate=0)
     network.tick(310)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.cause is DownloadCause.HEADER_WAIT and not finding.hands_off
-    assert finding.connection is not None and layer.wire is not None
-    assert finding.connection.cookie == layer.wire.sample.cookie and finding.resets_left == 1
+    assert finding.confirmed and finding.cause is Cause.HEADER_WAIT and not finding.hands_off
+    assert about(finding).connection is not None and layer.wire is not None
+    assert about(finding).connection.cookie == layer.wire.sample.cookie and about(finding).resets_left == 1
 
 
 def test_a_first_byte_after_three_minutes_is_none() -> None:
@@ -199,7 +201,7 @@ def test_it_takes_twice_as_long_after_a_reset_and_is_then_told_only() -> None:
     assert confirmed(silent(network)) == []
     network.tick(310)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.resets_left == 0
+    assert finding.confirmed and about(finding).resets_left == 0
 
 
 def test_with_a_manifest_that_waits_beside_it_nothing_is_touched() -> None:
@@ -209,7 +211,7 @@ def test_with_a_manifest_that_waits_beside_it_nothing_is_touched() -> None:
     network.other()
     network.tick(310)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.connection is None and "manifest" in finding.hands_off
+    assert finding.confirmed and about(finding).connection is None and "manifest" in finding.hands_off
 
 
 def test_a_proxy_on_this_machine_is_never_reset_before_its_first_byte() -> None:
@@ -227,8 +229,8 @@ def test_a_manifest_that_does_not_come_is_told() -> None:
     network.other()
     network.tick(310)
     (finding,) = silent(network)
-    assert finding.confirmed and finding.cause is DownloadCause.HEADER_WAIT and finding.hands_off
-    assert finding.blob is None
+    assert finding.confirmed and finding.cause is Cause.HEADER_WAIT and finding.hands_off
+    assert about(finding).blob is None
 
 
 @pytest.mark.parametrize("what", ["nobody pulls", "another port", "older than the pull", "a push"])
@@ -273,8 +275,10 @@ def test_a_pull_behind_three_hung_layers_waits_in_the_queue() -> None:
     waiting = network.client("localhost:5000/b:1", layers=("9",))
     network.tick(40)
     (finding,) = blocked(network)
-    assert finding.confirmed and finding.cause is DownloadCause.QUEUE_BLOCKED
-    assert finding.client == waiting.client.key and len(finding.holders) == 3 and finding.hands_off
+    assert finding.confirmed and finding.cause is Cause.QUEUE_BLOCKED
+    assert (
+        about(finding).client == waiting.client.key and len(about(finding).holders) == 3 and finding.hands_off
+    )
 
 
 def test_a_second_pull_of_a_hung_layer_is_locked() -> None:
@@ -285,8 +289,8 @@ def test_a_second_pull_of_a_hung_layer_is_locked() -> None:
     waiting = network.client("localhost:5000/b:1", layers=("1",))
     network.tick(40)
     (finding,) = blocked(network)
-    assert finding.confirmed and finding.cause is DownloadCause.LAYER_LOCKED
-    assert finding.client == waiting.client.key
+    assert finding.confirmed and finding.cause is Cause.LAYER_LOCKED
+    assert about(finding).client == waiting.client.key
 
 
 def test_behind_two_hung_layers_there_is_a_slot() -> None:
@@ -346,9 +350,9 @@ def test_attempts_that_end_after_the_same_time_have_met_a_time_limit(sees: bool)
         layer.rate = rate * MB
         cut_after(network, layer, 10)
     (finding,) = failing(network)
-    assert finding.confirmed and finding.cause is DownloadCause.TIME_LIMIT and finding.limit is not None
-    assert finding.limit.kind is LimitKind.TOTAL_TIME
-    assert finding.limit.value == pytest.approx(10 * SECOND_NS, rel=0.1)
+    assert finding.confirmed and finding.cause is Cause.TIME_LIMIT and about(finding).limit is not None
+    assert about(finding).limit.kind is LimitKind.TOTAL_TIME
+    assert about(finding).limit.value == pytest.approx(10 * SECOND_NS, rel=0.1)
 
 
 def test_attempts_that_end_after_the_same_silence_have_met_a_gap_limit() -> None:
@@ -357,9 +361,9 @@ def test_attempts_that_end_after_the_same_silence_have_met_a_gap_limit() -> None
     for seconds in (35, 42):
         cut_after(network, layer, seconds, quiet=30)
     (finding,) = failing(network)
-    assert finding.cause is DownloadCause.TIME_LIMIT and finding.limit is not None
-    assert finding.limit.kind is LimitKind.GAP
-    assert finding.limit.value == pytest.approx(30 * SECOND_NS, rel=0.1)
+    assert finding.cause is Cause.TIME_LIMIT and about(finding).limit is not None
+    assert about(finding).limit.kind is LimitKind.GAP
+    assert about(finding).limit.value == pytest.approx(30 * SECOND_NS, rel=0.1)
 
 
 def test_an_error_that_a_cache_appends_does_not_hide_the_silence() -> None:
@@ -377,8 +381,8 @@ def test_an_error_that_a_cache_appends_does_not_hide_the_silence() -> None:
         network.cut(layer)
         network.tick(layer.failures * 5)
     (finding,) = failing(network)
-    assert finding.limit is not None and finding.limit.kind is LimitKind.GAP
-    assert finding.limit.value == pytest.approx(30 * SECOND_NS, rel=0.1)
+    assert about(finding).limit is not None and about(finding).limit.kind is LimitKind.GAP
+    assert about(finding).limit.value == pytest.approx(30 * SECOND_NS, rel=0.1)
 
 
 def test_attempts_that_end_after_the_same_bytes_have_met_a_size_limit() -> None:
@@ -388,8 +392,8 @@ def test_attempts_that_end_after_the_same_bytes_have_met_a_size_limit() -> None:
         layer.rate = rate * MB
         cut_after(network, layer, seconds)
     (finding,) = failing(network)
-    assert finding.confirmed and finding.cause is DownloadCause.SIZE_LIMIT and finding.limit is not None
-    assert finding.limit.value == pytest.approx(60 * MB, rel=0.1)
+    assert finding.confirmed and finding.cause is Cause.SIZE_LIMIT and about(finding).limit is not None
+    assert about(finding).limit.value == pytest.approx(60 * MB, rel=0.1)
 
 
 def test_resets_at_random_are_a_loop_and_no_limit() -> None:
@@ -398,7 +402,7 @@ def test_resets_at_random_are_a_loop_and_no_limit() -> None:
     for seconds in (3, 11, 6):
         cut_after(network, layer, seconds, "reset")
     (finding,) = failing(network)
-    assert finding.confirmed and finding.cause is DownloadCause.RESET_LOOP
+    assert finding.confirmed and finding.cause is Cause.RESET_LOOP
 
 
 def test_one_cut_is_weather() -> None:
@@ -445,7 +449,7 @@ def test_a_registry_that_ignores_ranges_is_named_from_the_first_refusal() -> Non
     network.refuse_range(layer)
     network.tick(2)
     (finding,) = (one for one in failing(network) if one.confirmed)
-    assert finding.cause is DownloadCause.RANGE_UNSUPPORTED
+    assert finding.cause is Cause.RANGE_UNSUPPORTED
     assert {Kind.LOG, Kind.BLOB_FILE} <= {one.kind for one in finding.evidence}
 
 
@@ -481,4 +485,4 @@ def test_a_502_on_the_resume_throws_the_layer_away_too_but_is_no_refused_range()
     layer.size = 0
     network.cut(layer, "502")
     network.tick(2)
-    assert DownloadCause.RANGE_UNSUPPORTED not in [one.cause for one in failing(network)]
+    assert Cause.RANGE_UNSUPPORTED not in [one.cause for one in failing(network)]

@@ -7,7 +7,7 @@ from typing import Dict, Tuple
 
 import pytest
 
-from watchdog.core.causes.finding import Cause
+from watchdog.core.causes.finding import Cause, process_name
 from watchdog.core.incident import (
     OPEN,
     ActionTaken,
@@ -96,15 +96,15 @@ def test_open_is_what_something_may_still_happen_to(state):
 
 
 def test_the_id_is_that_of_the_process():
-    name = incident_id("boot-1", "docker", CULPRIT)
+    name = incident_id("boot-1", "docker", process_name(CULPRIT))
     others = [
-        incident_id("boot-2", "docker", CULPRIT),
-        incident_id("boot-1", "second", CULPRIT),
-        incident_id("boot-1", "docker", replace(CULPRIT, key=ProcessKey(8, 70))),
-        incident_id("boot-1", "docker", replace(CULPRIT, key=ProcessKey(7, 71))),
+        incident_id("boot-2", "docker", process_name(CULPRIT)),
+        incident_id("boot-1", "second", process_name(CULPRIT)),
+        incident_id("boot-1", "docker", process_name(replace(CULPRIT, key=ProcessKey(8, 70)))),
+        incident_id("boot-1", "docker", process_name(replace(CULPRIT, key=ProcessKey(7, 71)))),
     ]
 
-    assert name == incident_id("boot-1", "docker", replace(CULPRIT, comm="other", states="T"))
+    assert name == incident_id("boot-1", "docker", process_name(replace(CULPRIT, comm="other", states="T")))
     assert name not in others and len(set(others)) == 4
     assert name.startswith("pw-") and len(name) == 11
 

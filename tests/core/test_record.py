@@ -14,9 +14,18 @@ from tests.core.scene import Scene
 from watchdog.core.causes.finding import Cause
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.incident import ActionTaken, Incident, Owed, State, Verdict
-from watchdog.core.observation import BlobSample, Executable, Outcome, ProcessKey, ProcessSample
+from watchdog.core.limits import Limit, LimitKind
+from watchdog.core.observation import (
+    BlobSample,
+    ConnectionSample,
+    Executable,
+    Outcome,
+    ProcessKey,
+    ProcessSample,
+)
 from watchdog.core.pull import AffectedPull
 from watchdog.core.record import from_record, rfc3339, to_record, wall_ns
+from watchdog.core.target import Target
 from watchdog.errors import RecordingError
 
 MS = 1_000_000
@@ -60,6 +69,15 @@ RICH = Incident(
     owed=(Owed(OWN, False, 3, True), Owed(CARRIED, True, 1)),
     verification=Verdict.INCONCLUSIVE,
     next="wait: the repull is under way",
+    subject="2.200/GetImageBlob1",
+    target=Target(
+        blob=BlobSample("GetImageBlob1", 460, 460),
+        connection=ConnectionSample(9, "127.0.0.1:40000", "10.0.0.9:443", 1, 0, 0, cookie=12),
+        attempts=5,
+        failures=2,
+        limit=Limit(LimitKind.GAP, 60_000_000_000, "nginx", "proxy_read_timeout", "two ends alike"),
+    ),
+    advice=("raise proxy_read_timeout of the nginx in front of the registry",),
 )
 POOR = Incident(
     "pw-00000000",

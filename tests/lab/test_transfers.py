@@ -15,7 +15,8 @@ from tests.lab.proxy import BEFORE_HEAD, MANIFESTS, Ending, FaultProxy, Rule
 from tests.lab.pull_through import PullThrough
 from tests.lab.transfers import Sight
 from watchdog.act.socket_destroy import destroy
-from watchdog.core.causes.download import DownloadFinding, DownloadLimits
+from watchdog.core.causes.finding import Finding
+from watchdog.core.policy import Thresholds
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -42,9 +43,9 @@ def digest_of(image: Image) -> str:
     return build(image).layers[0].digest
 
 
-def reset(finding: DownloadFinding) -> None:
-    assert finding.connection is not None and finding.connection.cookie is not None
-    destroy(finding.connection.cookie, finding.connection.inode)
+def reset(finding: Finding) -> None:
+    assert finding.target.connection is not None and finding.target.connection.cookie is not None
+    destroy(finding.target.connection.cookie, finding.target.connection.inode)
 
 
 # --- silence ----------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ def test_three_layers_that_stall_at_the_same_byte_are_each_healed(lab: Lab, prox
     pull = lab.client("pull", proxy.reference(THREE))
     sight = Sight(lab)
     sight.watch(20.0, lambda: len(sight.confirmed) == 3)
-    assert len({one.connection.cookie for one in sight.confirmed if one.connection}) == 3
+    assert len({one.target.connection.cookie for one in sight.confirmed if one.target.connection}) == 3
     for finding in sight.confirmed:
         reset(finding)
     assert pull.wait() == 0, pull.output
@@ -112,7 +113,7 @@ def test_a_silent_layer_beside_a_silent_manifest_is_not_to_be_touched(lab: Lab, 
         pull = lab.client("pull", proxy.reference(image))
         sight.client(pull.pid, proxy.reference(image))
     finding = sight.find("header_wait")
-    assert finding.connection is None and "manifest" in finding.hands_off
+    assert finding.target.connection is None and "manifest" in finding.hands_off
 
 
 def test_a_pull_behind_three_hung_layers_waits_and_healing_them_frees_it(lab: Lab, proxy: FaultProxy) -> None:
@@ -124,7 +125,11 @@ def test_a_pull_behind_three_hung_layers_waits_and_healing_them_frees_it(lab: La
     second = lab.client("pull", proxy.reference(OTHER))
     sight.client(second.pid, proxy.reference(OTHER), ("9",))
     finding = sight.find("queue_blocked")
-    assert finding.client is not None and finding.client.pid == second.pid and len(finding.holders) == 3
+    assert (
+        finding.target.client is not None
+        and finding.target.client.pid == second.pid
+        and len(finding.target.holders) == 3
+    )
     for one in sight.confirmed:
         if one.cause.value == "download_stalled":
             reset(one)
@@ -156,9 +161,11 @@ def test_a_pull_through_cache_behind_a_read_timeout(lab: Lab, proxy: FaultProxy)
         nginx = stack.enter_context(Nginx(lab, [Front(proxy.port, ("proxy_read_timeout 6s",))]))
         cache = stack.enter_context(PullThrough(lab, nginx.port))
         lab.client("pull", cache.reference(SMALL))
-        sight = Sight(lab, DownloadLimits())
+        sight = Sight(lab, Thresholds())
         finding = sight.find("time_limit", 60.0)
-    assert finding.limit is not None and finding.limit.value == pytest.approx(6 * SECOND_NS, rel=0.1)
+    assert finding.target.limit is not None and finding.target.limit.value == pytest.approx(
+        6 * SECOND_NS, rel=0.1
+    )
 
 
 def test_answers_that_end_after_the_same_bytes(lab: Lab, proxy: FaultProxy) -> None:
@@ -168,9 +175,9 @@ def test_answers_that_end_after_the_same_bytes(lab: Lab, proxy: FaultProxy) -> N
     )
     proxy.rule(*rules)
     lab.client("pull", proxy.reference(SIXTY))
-    sight = Sight(lab, DownloadLimits())
+    sight = Sight(lab, Thresholds())
     finding = sight.find("size_limit", 60.0)
-    assert finding.limit is not None and finding.limit.value == pytest.approx(12 * MB, rel=0.1)
+    assert finding.target.limit is not None and finding.target.limit.value == pytest.approx(12 * MB, rel=0.1)
     assert "time_limit" not in sight.causes
 
 
@@ -181,7 +188,7 @@ def test_cuts_at_random_are_a_loop_and_the_pull_gets_through(lab: Lab, proxy: Fa
         )
     )
     pull = lab.client("pull", proxy.reference(SIXTY))
-    sight = Sight(lab, DownloadLimits())
+    sight = Sight(lab, Thresholds())
     sight.watch(90.0, lambda: not pull.running)
     assert pull.wait() == 0, pull.output
     assert sight.causes == {"reset_loop"}
@@ -190,6 +197,6 @@ def test_cuts_at_random_are_a_loop_and_the_pull_gets_through(lab: Lab, proxy: Fa
 def test_a_registry_that_ignores_ranges_is_named_at_its_first_refusal(lab: Lab, proxy: FaultProxy) -> None:
     proxy.rule(layer_rule(ending=Ending.RESET, after_bytes=5 * MB, ignore_range=True))
     lab.client("pull", proxy.reference(SMALL))
-    sight = Sight(lab, DownloadLimits())
+    sight = Sight(lab, Thresholds())
     finding = sight.find("range_unsupported", 20.0)
     assert any("expected HTTP 206" in one.text for one in finding.evidence)

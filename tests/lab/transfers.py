@@ -10,15 +10,13 @@ from collections.abc import Callable
 
 from tests.lab.lab import Lab
 from watchdog.core.causes.attempts import failing_downloads
-from watchdog.core.causes.download import (
-    DownloadFinding,
-    DownloadLimits,
-    silent_downloads,
-)
+from watchdog.core.causes.download import silent_downloads
+from watchdog.core.causes.finding import Finding
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.demand import Demand, Waiting
 from watchdog.core.download import Download
 from watchdog.core.observation import Client, LogLine, TransferScan
+from watchdog.core.policy import Thresholds
 from watchdog.core.transfer import Transfers
 from watchdog.host.proc import identify
 from watchdog.sense.transfer import TransferSensor
@@ -30,11 +28,11 @@ RUNTIME = "lab"
 class Sight:
     """What is seen of a lab's dockerd; `limits` are the thresholds, smaller than in the field."""
 
-    def __init__(self, lab: Lab, limits: DownloadLimits | None = None) -> None:
+    def __init__(self, lab: Lab, limits: Thresholds | None = None) -> None:
         self.transfers = Transfers(SECOND_NS)
-        self.limits = limits or DownloadLimits(stalled=4, header_wait=6, waiting=4)
-        self.findings: list[DownloadFinding] = []
-        self.ever: dict[tuple[str, str], DownloadFinding] = {}  # all that were ever confirmed
+        self.limits = limits or Thresholds(stalled=4, header_wait=6, waiting=4)
+        self.findings: list[Finding] = []
+        self.ever: dict[tuple[str, str], Finding] = {}  # all that were ever confirmed
         self._lab = lab
         self._waiting: list[Waiting] = []
         self._ports: set[int] = set()
@@ -69,7 +67,7 @@ class Sight:
         self.ever.update({(one.cause.value, one.subject): one for one in self.confirmed})
 
     @property
-    def confirmed(self) -> list[DownloadFinding]:
+    def confirmed(self) -> list[Finding]:
         return [one for one in self.findings if one.confirmed]
 
     @property
@@ -91,7 +89,7 @@ class Sight:
             time.sleep(1.0)
         return False
 
-    def find(self, cause: str, seconds: float = 30.0) -> DownloadFinding:
+    def find(self, cause: str, seconds: float = 30.0) -> Finding:
         """Look until a finding of this cause is confirmed.  Raises TimeoutError."""
         if not self.watch(seconds, lambda: any(one.cause.value == cause for one in self.confirmed)):
             raise TimeoutError(f"no {cause} within {seconds:g} s; {self.findings}")

@@ -50,7 +50,6 @@ def test_files_and_connections_are_seen_together(spawn: Spawn, tmp_path: Path) -
         sensor = TransferSensor("docker")
         sensor.follow(key)
         scan = scan_of(sensor.read(time.monotonic_ns()))
-        assert sensor.active()
     assert (scan.runtime, scan.daemon, scan.complete) == ("docker", key, True)
     assert [(one.name, one.size_bytes, one.position_bytes) for one in scan.blobs] == [
         ("GetImageBlob77", 5000, 5000)
@@ -84,7 +83,6 @@ def test_a_runtime_that_ended_is_told_once_and_its_successor_is_seen(spawn: Spaw
         child.wait()
         told = [sensor.read(n) for n in (2, 3)]
         assert [type(one) for one in told[0]] == [SensorState] and told[1] == []
-        assert not sensor.active()
         _, later = runtime(spawn, tmp_path, listener.getsockname()[1], 1)
         sensor.follow(later)
         assert scan_of(sensor.read(4)).daemon == later
@@ -92,7 +90,7 @@ def test_a_runtime_that_ended_is_told_once_and_its_successor_is_seen(spawn: Spaw
 
 def test_without_a_runtime_nothing_is_said() -> None:
     sensor = TransferSensor("docker")
-    assert sensor.read(1) == [] and not sensor.active()
+    assert sensor.read(1) == []
 
 
 @pytest.mark.parametrize("count", [0, 40])
@@ -106,4 +104,4 @@ def test_a_runtime_without_a_download_is_not_active(spawn: Spawn, tmp_path: Path
         sensor = TransferSensor("docker")
         sensor.follow(identify(child.pid))
         scan = scan_of(sensor.read(1))
-    assert scan.blobs == () and len(scan.connections) == count and not sensor.active()
+    assert scan.blobs == () and len(scan.connections) == count

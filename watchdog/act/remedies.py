@@ -8,6 +8,7 @@ from watchdog.act.disable_pigz import DISABLE_PIGZ
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
 from watchdog.act.remedy import RemedyCode
 from watchdog.act.repull import REPULL
+from watchdog.act.reset_connection import RESET_CONNECTION
 from watchdog.act.restart_runtime import RESTART_RUNTIME
 from watchdog.act.resume import RESUME
 from watchdog.act.substitute_decompressor import SUBSTITUTE_DECOMPRESSOR
@@ -22,6 +23,7 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         REPULL,
         DISABLE_PIGZ,
         RESTART_RUNTIME,
+        RESET_CONNECTION,
     )
 }
 

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Sequence, Tuple
 
 from watchdog.act.identity import Subject
-from watchdog.act.remedy import Made, Plan, Trace
+from watchdog.act.remedy import Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import held_runtime
-from watchdog.act.settings import ActSettings
 from watchdog.act.socket_destroy import destroy
-from watchdog.core.causes.download import SPARE_ATTEMPTS, is_loopback, port_of
-from watchdog.core.feeding import FRESH_BYTES, is_fresh
-from watchdog.core.observation import BlobSample, ConnectionSample, Outcome, ProcessKey, ProcessSample
+from watchdog.core.causes.finding import Cause
+from watchdog.core.incident import Incident
+from watchdog.core.observation import BlobSample, ConnectionSample, Outcome, ProcessKey
+from watchdog.core.policy import Remedy
+from watchdog.core.target import FRESH_BYTES, Target, is_fresh, why_no_reset
 from watchdog.core.transfer import is_written
 from watchdog.errors import ProcessGone, Refused
 from watchdog.host import blobs, proc, tcp
@@ -32,33 +33,6 @@ from watchdog.host.proc import Process
 from watchdog.host.tcp import TcpLook
 
 STILL_FOR_S = 1.0
-ALLOWED_UNKNOWN = 1  # resets of a layer whose number of attempts nobody has told
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an incident says of the download that stands still.
-
-    `attempts` is m of dockerd's "retrying (n/m)", None where it was not told;
-    `failures` are the attempts that have failed, resets of ours among them;
-    `resets` are ours alone.  `registry_ports`: those that the images name for a
-    registry on this machine.  `older`: inodes of connections that were there
-    before the layer was asked for, so are none of its requests.
-    """
-
-    daemon: ProcessSample
-    blob: BlobSample
-    connection: ConnectionSample
-    attempts: Optional[int]
-    failures: int
-    resets: int
-    registry_ports: Tuple[int, ...] = ()
-    older: Tuple[int, ...] = ()
-
-    @property
-    def waits_for_header(self) -> bool:
-        """Nothing of a layer has come on this connection."""
-        return is_fresh(self.connection)
 
 
 @dataclass(frozen=True)
@@ -71,26 +45,26 @@ class Resetting:
     remote: str
 
 
-def plan(settings: ActSettings, target: Target) -> Plan[Resetting]:
+def plan(context: Context) -> Plan[Resetting]:
     """Check that the connection is the layer's, silent, and may be reset."""
-    check_attempts(target)
-    check_peer(target)
-    with held_runtime(settings, target.daemon) as daemon:
+    target, file, _ = _named(context.incident)
+    with held_runtime(context.settings, context.incident.daemon) as daemon:
         seen = _check_live(daemon.process, target)
         assert seen.cookie is not None
         return Plan(
             steps=(
                 f"reset the connection {seen.local} to {seen.remote} of {daemon.name}; "
-                f"the download goes on at byte {target.blob.size_bytes}",
+                f"the download goes on at byte {file.size_bytes}",
             ),
             memory=Resetting(daemon.key, seen.cookie, seen.inode, seen.remote),
             culprit=daemon.key,
         )
 
 
-def effect(settings: ActSettings, target: Target, intended: Plan[Resetting]) -> Made:
+def effect(context: Context, intended: Plan[Resetting]) -> Made:
     """Reset it, if it is the same connection and still silent."""
-    with held_runtime(settings, target.daemon) as daemon:
+    target, _, _ = _named(context.incident)
+    with held_runtime(context.settings, context.incident.daemon) as daemon:
         seen = _check_live(daemon.process, target)
         _check_still(daemon, target, seen)
         memory = intended.memory
@@ -101,7 +75,7 @@ def effect(settings: ActSettings, target: Target, intended: Plan[Resetting]) -> 
     return Made(Outcome.DONE, f"the connection {seen.local} to {seen.remote} of {name} was reset")
 
 
-def trace(memory: Resetting) -> Trace:
+def trace(context: Context, memory: Resetting) -> Trace:
     """Nothing was done where the runtime still has that very socket."""
     try:
         with proc.open_process(memory.daemon) as process:
@@ -111,31 +85,13 @@ def trace(memory: Resetting) -> Trace:
     return Trace.NONE if there else Trace.MADE
 
 
-# --- what an incident must allow ---------------------------------------------------------
-
-
-def check_attempts(target: Target) -> None:
-    """Refused where a reset could be the end of the pull."""
-    if target.attempts is None:
-        if target.resets >= ALLOWED_UNKNOWN or target.failures >= ALLOWED_UNKNOWN:
-            raise Refused("how many attempts the runtime makes is not known, and one has failed already")
-        return
-    left = target.attempts - target.failures - SPARE_ATTEMPTS
-    if left <= 0:
-        raise Refused(
-            f"{target.failures} of {target.attempts} attempts have failed: another could end the pull"
-        )
-
-
-def check_peer(target: Target) -> None:
-    """Refused before the first byte of a proxy on this machine, and a second time before any."""
-    if not target.waits_for_header:
-        return
-    remote = target.connection.remote
-    if is_loopback(remote) and port_of(remote) not in target.registry_ports:
-        raise Refused(f"{remote} is a proxy on this machine, which may fetch the whole layer first")
-    if target.resets:
-        raise Refused("a request without an answer was reset once already")
+def _named(incident: Incident) -> Tuple[Target, BlobSample, ConnectionSample]:
+    """What the incident names, if that may be reset; Refused otherwise."""
+    target = incident.target
+    why = why_no_reset(target) if target is not None else "the incident names no connection"
+    if target is None or target.blob is None or target.connection is None or why:
+        raise Refused(why)
+    return target, target.blob, target.connection
 
 
 # --- what the live machine must show -----------------------------------------------------
@@ -147,20 +103,24 @@ def _check_live(process: Process, target: Target) -> ConnectionSample:
         raise Refused("the runtime lives in another network namespace, which a reset does not reach")
     files = blobs.download_files(process)
     seen = tcp.look(process)
-    one = next((each for each in seen.opened if each.cookie == target.connection.cookie), None)
-    if target.connection.cookie is None or one is None:
-        raise Refused(f"the connection to {target.connection.remote} is gone")
-    _check_unmoved(files, one, target)
+    known = target.connection
+    assert known is not None and target.blob is not None
+    one = next((each for each in seen.opened if each.cookie == known.cookie), None)
+    if known.cookie is None or one is None:
+        raise Refused(f"the connection to {known.remote} is gone")
+    _check_unmoved(files, one, target.blob, known)
     if target.waits_for_header:
         _check_uncontested(files, seen, target)
     return one
 
 
-def _check_unmoved(files: Sequence[BlobSample], one: ConnectionSample, target: Target) -> None:
-    file = next((each for each in files if each.name == target.blob.name), None)
+def _check_unmoved(
+    files: Sequence[BlobSample], one: ConnectionSample, file_then: BlobSample, then: ConnectionSample
+) -> None:
+    file = next((each for each in files if each.name == file_then.name), None)
     if file is None:
-        raise Refused(f"{target.blob.name} is gone: the layer has come or was given up")
-    if file != target.blob or one.received_bytes != target.connection.received_bytes:
+        raise Refused(f"{file_then.name} is gone: the layer has come or was given up")
+    if file != file_then or one.received_bytes != then.received_bytes:
         raise Refused("it moves again: bytes have come since it was looked at")
     if one.receive_queue_bytes:
         raise Refused(f"{one.receive_queue_bytes} bytes wait here unread: the peer is not at fault")
@@ -185,3 +145,14 @@ def _check_still(daemon: Subject, target: Target, before: ConnectionSample) -> N
     after = _check_live(daemon.process, target)
     if after.received_bytes != before.received_bytes:
         raise Refused(f"it moves again: bytes have come within {STILL_FOR_S * 1000:.0f} ms")
+
+
+RESET_CONNECTION = RemedyCode(
+    name=Remedy.RESET_CONNECTION,
+    causes=frozenset({Cause.DOWNLOAD_STALLED, Cause.HEADER_WAIT}),
+    memory=Resetting,
+    plan=plan,
+    effect=effect,
+    trace=trace,
+    why_not_undone="the runtime has asked for the rest of the layer on another connection",
+)

@@ -23,6 +23,7 @@ How each remedy's `trace` knows, without a word from the killed process:
 | repull                  | an image is missing and no pull is under way               |
 | restart_runtime         | the old process lives and no restart command is at work    |
 | disable_pigz            | as restart_runtime                                         |
+| reset_connection        | the runtime still has the socket of that cookie            |
 
 PULL_WATCHDOG_TEST_CRASH=before_intent|after_intent|after_effect|after_result
 makes this process kill itself there; it exists for the tests of this table.

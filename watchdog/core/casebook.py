@@ -7,7 +7,7 @@ restarted agent goes on with the same one.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Finding
 from watchdog.core.extraction import Tracks
@@ -25,10 +25,19 @@ from watchdog.core.incident import (
 )
 from watchdog.core.observation import ActionFinished, ActionStarted, LedgerEntry, Outcome
 from watchdog.core.policy import MINUTE_NS, Remedy
-from watchdog.core.pull import attribute
+from watchdog.core.pull import attribute, waiting_for
 from watchdog.core.record import from_record
+from watchdog.core.recovery import LOOKS_WITHOUT, can_be_judged, verify_target, what_became
 from watchdog.core.tick import Transition
-from watchdog.core.verification import bytes_moved, follow_owed, is_same_pull, owed_by_kill, verify
+from watchdog.core.transfer import Transfers
+from watchdog.core.verification import (
+    Judgement,
+    bytes_moved,
+    follow_owed,
+    is_same_pull,
+    owed_by_kill,
+    verify,
+)
 from watchdog.core.world import World
 from watchdog.errors import RecordingError
 
@@ -120,7 +129,7 @@ class Casebook:
 
     def found(self, finding: Finding, world: World, history: History) -> None:
         """A confirmed finding: open its incident, or refresh it."""
-        name = incident_id(world.machine.boot_id, finding.runtime, finding.culprit)
+        name = incident_id(world.machine.boot_id, finding.runtime, finding.name)
         known = self._incidents.get(name)
         if known is None:
             self._open(name, finding, world, history)
@@ -133,13 +142,18 @@ class Casebook:
 
     # --- what follows from it ------------------------------------------------------
 
-    def look(self, world: World, tracks: Tracks, found: set[str]) -> None:
+    def look(self, world: World, tracks: Tracks, transfers: Transfers, found: set[str]) -> None:
         """Judge every open incident by this frame; `found` are those that still have a finding."""
         scanned = {scan.runtime for scan in world.scans}
         for incident in self.open():
-            if incident.runtime not in scanned or incident.resolved_wall_ns is not None:
+            if incident.resolved_wall_ns is not None:
                 continue
-            if incident.state is State.VERIFYING:
+            if incident.target is not None:
+                if can_be_judged(incident.target, incident.runtime, transfers, world.now_ns):
+                    self._look_at_target(incident, world, transfers, incident.id in found)
+            elif incident.runtime not in scanned:
+                continue
+            elif incident.state is State.VERIFYING:
                 self._verify(incident, world, tracks)
             elif incident.state in (State.CONFIRMED, State.GAVE_UP) and incident.id not in found:
                 self._check_subject(incident, world, tracks)
@@ -170,6 +184,7 @@ class Casebook:
             state=State.CONFIRMED,
             culprit=finding.culprit,
             evidence=finding.evidence,
+            subject=finding.subject,
             opened_wall_ns=world.wall_ns(finding.since_ns),
             confirmed_wall_ns=world.wall_ns(),
         )
@@ -180,7 +195,7 @@ class Casebook:
 
     def _refresh(self, incident: Incident, finding: Finding, world: World, history: History) -> Incident:
         """The incident as this tick's finding shows it; a fault that came back is known as such."""
-        incident = _carrying(_named(refreshed(incident, finding), world))
+        incident = _carrying(_named(refreshed(incident, finding), world, finding.images))
         if finding.cause in HUNG_DECOMPRESSOR and not incident.recurrence:
             causes = [one.value for one in HUNG_DECOMPRESSOR]
             recurrence = history.recurrences(finding.runtime, causes, incident.id)
@@ -264,7 +279,10 @@ class Casebook:
     def _verify(self, incident: Incident, world: World, tracks: Tracks) -> None:
         owed = follow_owed(incident, world, tracks)
         incident = self._put(replace(incident, looks=incident.looks + 1, owed=owed))
-        judgement = verify(incident, world, tracks)
+        self._follow(incident, verify(incident, world, tracks), world)
+
+    def _follow(self, incident: Incident, judgement: Optional[Judgement], world: World) -> None:
+        """Take the verdict on the last action, if it can be said already."""
         if judgement is None:
             return
         incident = self._judge(incident, judgement.verdict)
@@ -280,6 +298,16 @@ class Casebook:
             self._end(incident, State.GONE, "it ended without an action of ours", world)
         elif bytes_moved(incident, tracks):
             self._end(incident, State.CLEARED, "it moves again by itself", world)
+
+    def _look_at_target(self, incident: Incident, world: World, transfers: Transfers, found: bool) -> None:
+        if incident.state is State.ACTING or (found and incident.state is not State.VERIFYING):
+            return
+        incident = self._put(replace(incident, looks=incident.looks + 1))
+        if incident.state is State.VERIFYING:
+            self._follow(incident, verify_target(incident, world, transfers), world)
+        elif incident.looks >= LOOKS_WITHOUT:
+            there, reason = what_became(incident, world, transfers)
+            self._end(incident, State.CLEARED if there else State.GONE, reason, world)
 
     def _judge(self, incident: Incident, verdict: Verdict) -> Incident:
         self.verdicts.append((incident.id, verdict))
@@ -325,9 +353,12 @@ def _concerns(entry: LedgerEntry, incident: Incident, world: World) -> bool:
     return is_new and entry.boot_id == world.machine.boot_id and entry.action not in world.in_flight
 
 
-def _named(incident: Incident, world: World) -> Incident:
+def _named(incident: Incident, world: World, images: Sequence[str]) -> Incident:
     """The incident with the pulls that it holds up, as far as they are known now."""
-    attribution = attribute(world, incident.runtime, incident.blob)
+    if incident.target is not None:
+        attribution = waiting_for(world, incident.runtime, images)
+    else:
+        attribution = attribute(world, incident.runtime, incident.blob)
     if attribution.pulls:
         return replace(incident, pulls=attribution.pulls, certain=attribution.certain)
     scan = world.clients.get(incident.runtime)

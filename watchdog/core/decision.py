@@ -15,6 +15,7 @@ from watchdog.core.history import History
 from watchdog.core.incident import Incident, State
 from watchdog.core.observation import Outcome, Sight
 from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Budget, Mode, Policy, Remedy
+from watchdog.core.target import why_no_reset
 from watchdog.core.tick import Call, Decision
 from watchdog.core.verification import LOOKS_FOR_IMAGE
 from watchdog.core.world import World
@@ -32,6 +33,8 @@ FREEING: Mapping[Cause, Tuple[Remedy, ...]] = {
     Cause.UNTAR_STOPPED: (_R.RESUME, _R.KILL_DECOMPRESSOR),
     Cause.UNTAR_BLOCKED: (_R.KILL_DECOMPRESSOR, _R.RESTART_RUNTIME),
     Cause.DAEMON_STOPPED: (_R.RESUME, _R.RESTART_RUNTIME),
+    Cause.DOWNLOAD_STALLED: (_R.RESET_CONNECTION,),
+    Cause.HEADER_WAIT: (_R.RESET_CONNECTION,),
 }
 STOPPED = (Cause.DECOMPRESSOR_STOPPED, Cause.UNTAR_STOPPED, Cause.DAEMON_STOPPED)
 TOLD = "told only: nothing on this node can free it safely"
@@ -107,7 +110,8 @@ def _forbidden(incident: Incident, world: World) -> Union[Refuse, Wait, None]:
         return Refuse(f"hands off: {incident.hands_off}")
     if incident.cause not in FREEING:
         return Refuse(TOLD)
-    if incident.cause is not Cause.DAEMON_STOPPED and not incident.belongs_to_pull:
+    is_a_process_of_a_pull = incident.target is None and incident.cause is not Cause.DAEMON_STOPPED
+    if is_a_process_of_a_pull and not incident.belongs_to_pull:
         return Refuse("hands off: no layer of a pull belongs to it for certain; a load or a build, perhaps")
     return None
 
@@ -179,6 +183,9 @@ def _step(remedy: Remedy, incident: Incident, world: World, history: History) ->
     An action whose process ended without a word may be tried again: it finds out
     from the machine first whether its predecessor took effect.
     """
+    if remedy is Remedy.RESET_CONNECTION:  # each attempt of a layer is a connection of its own
+        spent = why_no_reset(incident.target) if incident.target else "no connection is known"
+        return spent or _attempt(remedy, incident, world, history)
     culprit, boot = incident.culprit.key, world.machine.boot_id
     made = history.made(remedy, culprit, boot, incident.acknowledged_wall_ns)
     if made or incident.taken(remedy.value, Outcome.DONE):
@@ -252,4 +259,8 @@ def _asked_already(incident: Incident) -> Choice:
 
 def _reason(incident: Incident) -> str:
     image = f" of {incident.image}" if incident.image else ""
+    target = incident.target
+    if target is not None:
+        peer = target.connection.remote if target.connection else target.endpoint
+        return f"{incident.cause.value}: {target.blob.name if target.blob else peer}{image}"
     return f"{incident.cause.value}: {incident.culprit.comm} (pid {incident.culprit.key.pid}){image}"

@@ -64,7 +64,8 @@ class Arrivals:
         hosts = {one.registry for one in names if one is not None}
         return Demand(
             waiting=tuple(
-                Waiting(one, self._since[(runtime, one.key)], _layers(world, runtime, one)) for one in clients
+                Waiting(one, self._since[(runtime, one.key)], layers_of(world, runtime, one))
+                for one in clients
             ),
             ports=frozenset(port for host in hosts for port in _ports(host)),
             loopback_ports=frozenset(
@@ -79,7 +80,8 @@ def _ports(host: str) -> FrozenSet[int]:
     return frozenset({int(port)}) if port.isdecimal() and ":" in host else _DEFAULT_PORTS
 
 
-def _layers(world: World, runtime: str, client: Client) -> Optional[FrozenSet[Tuple[str, int]]]:
+def layers_of(world: World, runtime: str, client: Client) -> Optional[FrozenSet[Tuple[str, int]]]:
+    """Digests and sizes of the layers that a client waits for; None before its manifest is there."""
     name = parse_reference(client.image or "")
     if name is None:
         return None

@@ -23,6 +23,8 @@ from typing import Dict, List, Set, Tuple
 
 from watchdog.core.casebook import Casebook
 from watchdog.core.causes import Finding, find
+from watchdog.core.causes.finding import STANDSTILLS
+from watchdog.core.causes.network import find_network
 from watchdog.core.decision import (
     FREEING,
     Act,
@@ -34,14 +36,17 @@ from watchdog.core.decision import (
     decide,
     decide_undo,
 )
+from watchdog.core.demand import Arrivals
 from watchdog.core.extraction import Tracks
 from watchdog.core.history import History
 from watchdog.core.incident import Incident, State, incident_id
 from watchdog.core.observation import Frame
 from watchdog.core.pull import by_digest
 from watchdog.core.record import to_record
+from watchdog.core.recovery import can_be_judged
 from watchdog.core.streak import Streaks
 from watchdog.core.tick import Call, Decision, Tick
+from watchdog.core.transfer import Transfers
 from watchdog.core.views import pull_views, sentence, stage_views
 from watchdog.core.world import World
 
@@ -54,25 +59,29 @@ class Engine:
         self.tracks = Tracks(self.world.policy.tick_ns)
         self.streaks = Streaks()
         self.casebook = Casebook()
+        self.transfers = Transfers(self.world.policy.tick_ns)
+        self._arrivals = Arrivals()
         self._findings: Dict[str, List[Finding]] = {}  # by runtime, of its newest scan
+        self._network: Dict[str, List[Finding]] = {}  # by runtime, of this tick
         self._told: Dict[str, Tuple[Incident, Dict[str, object]]] = {}
 
     def step(self, frame: Frame) -> Tick:
         """Take in what was seen, judge it, decide, and say so."""
         self.casebook.begin()
         self.world.apply(frame)
-        self.tracks.tick_ns = self.world.policy.tick_ns
+        self.tracks.tick_ns = self.transfers.tick_ns = self.world.policy.tick_ns
         history = History(self.world.ledger.entries, self.world.wall_ns())
         self._take_actions()
         self._find()
-        for runtime in dict.fromkeys(scan.runtime for scan in self.world.scans):
-            for finding in self._findings[runtime]:
-                if finding.confirmed:
-                    self.casebook.found(finding, self.world, history)
+        self._find_network()
+        for finding in self._news():
+            if finding.confirmed:
+                self.casebook.found(finding, self.world, history)
         if (
             self.world.ledger_was_read
         ):  # before, an end that our own action has made would look like another's
-            self.casebook.look(self.world, self.tracks, self._found_ids(confirmed=False))
+            found = self._found_ids(confirmed=False)
+            self.casebook.look(self.world, self.tracks, self.transfers, found)
         decisions = self._decide(history)
         self.casebook.prune()
         return self._tick(tuple(decisions), history)
@@ -93,12 +102,36 @@ class Engine:
             found = find(scan, self.tracks, limits, self.world.stops)
             self._findings[scan.runtime] = self.streaks.count(scan.runtime, found, now_ns)
 
+    def _find_network(self) -> None:
+        """Follow the transfers, and judge them; a runtime that is stopped explains its own silence."""
+        for event in self.world.connection_events:
+            self.transfers.note_event(event)
+        for line in self.world.lines:
+            self.transfers.note_line(line, self.world.now_ns)
+        for scan in self.world.transfers:
+            self.transfers.update(scan, self.world.now_ns)
+        for runtime in self.world.runtimes:
+            demand = self._arrivals.demand(self.world, runtime)
+            stands = any(one.cause in STANDSTILLS for one in self._findings.get(runtime, []))
+            found = [] if stands else find_network(runtime, self.world, self.transfers, demand)
+            self._network[runtime] = found
+
+    def _news(self) -> List[Finding]:
+        """The findings of the scans of this frame, and of this tick."""
+        scanned = dict.fromkeys(scan.runtime for scan in self.world.scans)
+        found = [one for runtime in scanned for one in self._findings[runtime]]
+        return found + [one for network in self._network.values() for one in network]
+
+    def _all(self) -> List[Finding]:
+        """What the newest looks have found, of this frame or before."""
+        newest = (*self._findings.values(), *self._network.values())
+        return [one for found in newest for one in found]
+
     def _found_ids(self, confirmed: bool) -> Set[str]:
-        """The incidents that the newest scans have a finding for, or a confirmed one."""
+        """The incidents that the newest looks have a finding for, or a confirmed one."""
         boot = self.world.machine.boot_id
-        findings = [one for found in self._findings.values() for one in found]
         return {
-            incident_id(boot, one.runtime, one.culprit) for one in findings if one.confirmed or not confirmed
+            incident_id(boot, one.runtime, one.name) for one in self._all() if one.confirmed or not confirmed
         }
 
     def _decide(self, history: History) -> List[Decision]:
@@ -120,8 +153,11 @@ class Engine:
 
     def _choose(self, incident: Incident, hung: Set[str], history: History) -> Choice:
         """What to do, if it is seen at this moment that there is something to do."""
-        if not self.tracks.fresh(incident.runtime, self.world.now_ns):
+        target, now_ns = incident.target, self.world.now_ns
+        if target is None and not self.tracks.fresh(incident.runtime, now_ns):
             return Wait("the extraction is not seen at the moment: unknown")
+        if target is not None and not can_be_judged(target, incident.runtime, self.transfers, now_ns):
+            return Wait("its connections are not seen at the moment: unknown")
         if incident.state is State.CONFIRMED and incident.id not in hung:
             return Wait("it is not seen to stand still at the moment: unknown")
         return decide(incident, self.world, history)
@@ -133,9 +169,9 @@ class Engine:
             self.casebook.give_up(incident, choice.reason, self.world)
 
     def _tick(self, decisions: Tuple[Decision, ...], history: History) -> Tick:
-        findings = [one for found in self._findings.values() for one in found]
+        findings = self._all()
         records, changed = self._records()
-        pulls = pull_views(self.world, self.tracks)
+        pulls = pull_views(self.world, self.tracks, self.transfers)
         unresolved = any(one.resolved_wall_ns is None for one in self.casebook.open())
         busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls)
         return Tick(

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from watchdog.core.observation import BlobSample, ConnectionSample, TransferScan
+from watchdog.core.target import FRESH_BYTES, is_fresh
 
-FRESH_BYTES = 64 * 1024  # a handshake, a header, perhaps a manifest: no layer is told by so little
 GROWN_BYTES = 512 * 1024  # so much growth tells two layers apart, where the beginning was not seen
 OVERHEAD_RATIO = 0.04
 SLACK_BYTES = 64 * 1024
@@ -118,11 +118,6 @@ def fresh_connections(
         for one in scan.connections
         if one.inode not in taken and is_fresh(one) and since_ns.get(one.inode, 0) >= waiting_since_ns
     ]
-
-
-def is_fresh(one: ConnectionSample) -> bool:
-    """Whether nothing has come on it that could be told for a part of a layer."""
-    return (one.received_bytes or 0) < FRESH_BYTES
 
 
 def _alike(of_file: int, of_connection: int, slack: int) -> bool:

@@ -16,6 +16,7 @@ from watchdog.core.evidence import Evidence
 from watchdog.core.observation import BlobSample, Outcome, ProcessSample
 from watchdog.core.policy import Remedy
 from watchdog.core.pull import AffectedPull
+from watchdog.core.target import Target
 from watchdog.errors import WatchdogError
 
 
@@ -74,7 +75,13 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
 # What ends the standstill itself, and the outcomes after which it may have.
 FREEING = frozenset(
     one.value
-    for one in (Remedy.RESUME, Remedy.KILL_DECOMPRESSOR, Remedy.DISABLE_PIGZ, Remedy.RESTART_RUNTIME)
+    for one in (
+        Remedy.RESUME,
+        Remedy.KILL_DECOMPRESSOR,
+        Remedy.DISABLE_PIGZ,
+        Remedy.RESTART_RUNTIME,
+        Remedy.RESET_CONNECTION,
+    )
 )
 EFFECTIVE = (Outcome.DONE, Outcome.EXPIRED)
 
@@ -125,8 +132,9 @@ class Incident:
     """All that is known of one incident.  Times are wall clock, nanoseconds.
 
     `culprit`, `stage`, `decompressor` and `daemon` are samples from when it was
-    confirmed; `looks` counts the scans since the last action ended; `carried` are
-    pulls that an earlier kill owes and that this incident holds up again.
+    confirmed; `looks` counts the scans since the last action ended, or since it was
+    found last; `carried` are pulls that an earlier kill owes and that this incident
+    holds up again.  `subject`, `target` and `advice` as in Finding.
     """
 
     id: str
@@ -154,6 +162,9 @@ class Incident:
     looks: int = 0
     verification: Optional[Verdict] = None
     next: str = ""
+    subject: str = ""
+    target: Optional[Target] = None
+    advice: Tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -196,10 +207,9 @@ class Incident:
         return replace(self, state=to)
 
 
-def incident_id(boot_id: str, runtime: str, culprit: ProcessSample) -> str:
-    """The same process always gives the same id, so a restarted agent goes on with it."""
-    name = f"{boot_id} {runtime} {culprit.key.pid} {culprit.key.start_ticks}"
-    return "pw-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+def incident_id(boot_id: str, runtime: str, name: str) -> str:
+    """The same finding's name always gives the same id, so a restarted agent goes on with it."""
+    return "pw-" + hashlib.sha256(f"{boot_id} {runtime} {name}".encode()).hexdigest()[:8]
 
 
 def refreshed(incident: Incident, finding: Finding) -> Incident:
@@ -214,12 +224,17 @@ def refreshed(incident: Incident, finding: Finding) -> Incident:
         command=pipeline.decompressor.command if pipeline else incident.command,
         stage=_stage_of(finding),
         decompressor=pipeline.stage if pipeline else (),
-        daemon=pipeline.daemon if pipeline else incident.daemon,
+        daemon=pipeline.daemon if pipeline else finding.culprit if finding.target else incident.daemon,
         blob=pipeline.blob if pipeline else None,
+        looks=0 if finding.target else incident.looks,
+        target=finding.target,
+        advice=finding.advice,
     )
 
 
 def _stage_of(finding: Finding) -> Tuple[ProcessSample, ...]:
+    if finding.target is not None:
+        return ()
     pipeline = finding.pipeline
     if pipeline is not None and any(one.key == finding.culprit.key for one in pipeline.stage):
         return pipeline.stage

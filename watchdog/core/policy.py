@@ -36,11 +36,17 @@ class Remedy(str, Enum):
     REPULL = "repull"
     DISABLE_PIGZ = "disable_pigz"
     RESTART_RUNTIME = "restart_runtime"
+    RESET_CONNECTION = "reset_connection"
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """How many samples in a row must agree before an incident is confirmed."""
+    """How many samples in a row must agree before an incident is confirmed.
+
+    `header_wait` doubles with each reset of the same layer.  `waiting`: of a pull
+    that has nothing of its own under way.  `cuts`: attempts of one layer that were
+    cut, `alike`: that ended at the same limit.
+    """
 
     stopped: int = 4
     spinning: int = 6
@@ -48,6 +54,11 @@ class Thresholds:
     storage: int = 10
     orphaned: int = 600
     daemon_stopped: int = 5
+    stalled: int = 30
+    header_wait: int = 300
+    waiting: int = 10
+    cuts: int = 3
+    alike: int = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,13 @@ class Budget:
 
 
 DEFAULT_ON = frozenset(
-    {Remedy.RESUME, Remedy.KILL_DECOMPRESSOR, Remedy.SUBSTITUTE_DECOMPRESSOR, Remedy.REPULL}
+    {
+        Remedy.RESUME,
+        Remedy.KILL_DECOMPRESSOR,
+        Remedy.SUBSTITUTE_DECOMPRESSOR,
+        Remedy.REPULL,
+        Remedy.RESET_CONNECTION,
+    }
 )
 
 DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
@@ -73,6 +90,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.REPULL: Budget(6, DAY_NS),
     Remedy.DISABLE_PIGZ: Budget(1, 7 * DAY_NS),
     Remedy.RESTART_RUNTIME: Budget(1, 6 * HOUR_NS, cooldown_ns=HOUR_NS),
+    Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
 }
 
 DEFAULT_EXPIRIES_NS: Mapping[Remedy, int] = {

@@ -10,7 +10,7 @@ certain all candidates are told and none is chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, List, Mapping, Optional, Tuple
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.observation import BlobSample, Client, ManifestSeen, ProcessKey
 from watchdog.core.reference import parse_reference
@@ -70,6 +70,16 @@ def attribute(world: World, runtime: str, blob: Optional[BlobSample]) -> Attribu
         return Attribution(tuple(sharing), certain=True)
     pulls = (*(_plain(one) for one in clients), *_unnamed(holders, world.asked_for))
     return Attribution(pulls, certain=len(clients) + len(holders) == 1)
+
+
+def waiting_for(world: World, runtime: str, images: Sequence[str]) -> Attribution:
+    """The clients of these images; all that pull where the images are not known."""
+    scan = world.clients.get(runtime)
+    named = [one for one in scan.clients if one.image in images] if scan and images else []
+    pulls = tuple(_plain(one) for one in (named or pull_clients(world, runtime)))
+    unseen = tuple(AffectedPull(one) for one in images) if not named else ()
+    found = unseen or pulls
+    return Attribution(found, certain=bool(images) or len({one.image for one in found}) == 1)
 
 
 def _manifests_with(world: World, runtime: str, size_bytes: int) -> List[ManifestSeen]:

@@ -14,6 +14,7 @@ from watchdog.core.evidence import Evidence
 from watchdog.core.incident import ActionTaken, Incident, Owed, State, Verdict
 from watchdog.core.observation import BlobSample, Executable, Outcome, ProcessKey, ProcessSample
 from watchdog.core.pull import AffectedPull
+from watchdog.core.target import Target
 from watchdog.errors import RecordingError
 
 SCHEMA = 1
@@ -47,6 +48,9 @@ def to_record(incident: Incident, boot_id: str) -> Dict[str, Any]:
         "actions": [_action(one) for one in incident.actions],
         "verification": incident.verification.value if incident.verification else None,
         "next": incident.next,
+        "subject": incident.subject,
+        "target": to_plain(incident.target) if incident.target else None,
+        "advice": list(incident.advice),
     }
 
 
@@ -103,6 +107,9 @@ def _incident_of(record: Mapping[str, Any]) -> Incident:
         owed=tuple(_owed_of(one) for one in record["cost"]["pulls"] if one["owed"] is not None),
         verification=Verdict(record["verification"]) if record["verification"] else None,
         next=record["next"],
+        subject=record["subject"],
+        target=from_plain(Target, record["target"]) if record["target"] else None,
+        advice=tuple(record["advice"]),
     )
 
 

@@ -47,13 +47,23 @@ class Transition:
 
 @dataclass(frozen=True)
 class PullView:
-    """A pull that can be seen.  `client` None: known from the content store only."""
+    """A pull that can be seen.  `client` None: known from the content store only.
+
+    `done_bytes` of `total_bytes` of its layers are downloaded, compressed;
+    `seconds_left` until the last of them is, and `slowest` is the file that holds
+    it up.  None where it is not known, as when several pulls share the downloads.
+    """
 
     runtime: str
     image: Optional[str]
     client: Optional[ProcessKey]
     connected: Optional[bool]
     note: str = ""
+    done_bytes: Optional[int] = None
+    total_bytes: Optional[int] = None
+    bytes_per_second: Optional[int] = None
+    seconds_left: Optional[int] = None
+    slowest: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from watchdog.core.download import (
 from watchdog.core.extraction import GAP_TICKS
 from watchdog.core.feeding import Feeding, fresh_connections
 from watchdog.core.observation import BlobSample, LogLine, TcpEvent, TransferScan
+from watchdog.core.target import port_of
 
 FAILURES_KEPT = 40
 ENDS_KEPT = 256
@@ -156,7 +157,7 @@ class Transfers:
     def _opened_ns(self, scan: TransferScan) -> Dict[int, int]:
         """When each connection began: as the kernel told, else when it was first seen."""
         first = self.seen_since(scan.runtime)
-        told = {one.inode: self._begins.get(_port(one.local), 0) for one in scan.connections}
+        told = {one.inode: self._begins.get(port_of(one.local), 0) for one in scan.connections}
         soon = GAP_TICKS * self.tick_ns  # a beginning that is longer ago was another socket's
         return {
             inode: told[inode] if 0 <= first[inode] - told[inode] <= soon else first[inode] for inode in told
@@ -184,7 +185,7 @@ class Transfers:
             return one
         if any(each.local == last.local for each in scan.connections):
             return one
-        told = self._ends.get(_port(last.local))
+        told = self._ends.get(port_of(last.local))
         if told is not None and told[0] >= last.began_ns - 2 * self.tick_ns:
             return ended(one, *told)
         return ended(one, now_ns - self.tick_ns // 2, Ending.UNKNOWN)
@@ -212,10 +213,6 @@ class Transfers:
 def is_written(blob: BlobSample) -> bool:
     """Whether a layer's file is still being downloaded."""
     return blob.position_bytes == blob.size_bytes
-
-
-def _port(end: str) -> int:
-    return int(end.rpartition(":")[2])
 
 
 def _ending_of(event: TcpEvent) -> Optional[Ending]:

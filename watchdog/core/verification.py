@@ -104,9 +104,14 @@ def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, track
     return _arrival(pull, incident, world) or _later_layer(pull, incident, world, tracks)
 
 
+def arrival_of_pulls(incident: Incident, world: World) -> str:
+    """Which of the incident's images has come since it was freed, or ""."""
+    return next(filter(None, (_arrival(pull, incident, world) for pull in incident.pulls)), "")
+
+
 def _arrival(pull: AffectedPull, incident: Incident, world: World) -> str:
     for seen_wall_ns, event in world.image_events:
-        is_later = seen_wall_ns >= incident.freed_wall_ns
+        is_later = seen_wall_ns >= (incident.freed_wall_ns or incident.confirmed_wall_ns)
         if is_later and event.runtime == incident.runtime and arrived(event, pull):
             return f"{pull.image} has arrived"
     return ""

@@ -24,19 +24,23 @@ from watchdog.core.observation import (
     OperatorSeen,
     PolicySeen,
     ProcessEvent,
+    ProcessSample,
     RuntimeSeen,
     SensorState,
+    TcpEvent,
+    TransferScan,
 )
 from watchdog.core.policy import Policy
 from watchdog.core.reference import asked_for
 from watchdog.core.told import Told, concerned, keep, told_by
 
-_NEWS = ("scans", "finished", "started", "remembered")
+_NEWS = ("scans", "transfers", "connection_events", "lines", "finished", "started", "remembered")
 STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU on every architecture of today
 STOPS_KEPT = 64
 NAMES_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
 IMAGE_EVENTS_KEPT = 256
+TCP_EVENTS_KEPT = 512
 
 
 class World:
@@ -50,6 +54,7 @@ class World:
         self.ledger_was_read = False
         self.operator = OperatorSeen()
         self.runtimes: Dict[str, RuntimeSeen] = {}
+        self.daemons: Dict[str, ProcessSample] = {}  # each runtime's process, as it was seen last
         self.clients: Dict[str, ClientScan] = {}
         self.clients_seen_ns: Dict[str, int] = {}
         self.manifests: Dict[str, ManifestSeen] = {}
@@ -60,8 +65,12 @@ class World:
         self.told: Dict[str, Deque[Told]] = {}  # by runtime: lines with a symptom, newest last
         # With the wall time at which each was seen: an image may arrive while nobody looks yet.
         self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
+        self.tcp: Deque[TcpEvent] = deque(maxlen=TCP_EVENTS_KEPT)  # newest last
         # What this frame brought; emptied with the next one.
         self.scans: List[ExtractionScan] = []
+        self.transfers: List[TransferScan] = []
+        self.connection_events: List[TcpEvent] = []
+        self.lines: List[LogLine] = []
         self.finished: List[ActionFinished] = []
         self.started: List[ActionStarted] = []
         self.remembered: List[Any] = []
@@ -121,7 +130,17 @@ class World:
             while len(self.stops) > STOPS_KEPT:
                 del self.stops[next(iter(self.stops))]
 
+    def _on_scan(self, seen: ExtractionScan) -> None:
+        self.scans.append(seen)
+        if seen.daemon is not None:
+            self.daemons[seen.runtime] = seen.daemon
+
+    def _on_tcp(self, seen: TcpEvent) -> None:
+        self.tcp.append(seen)
+        self.connection_events.append(seen)
+
     def _on_line(self, seen: LogLine) -> None:
+        self.lines.append(seen)
         reference = asked_for(seen.text)
         if reference is not None:
             self.asked_for.pop(reference.repository, None)
@@ -184,7 +203,9 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     ActionStarted: World._on_started,
     ActionFinished: World._on_finished,
     IncidentRemembered: World._on_remembered,
-    ExtractionScan: _collect("scans"),
+    ExtractionScan: World._on_scan,
+    TransferScan: _collect("transfers"),
+    TcpEvent: World._on_tcp,
     ProcessEvent: World._on_process,
     ImageEvent: World._on_image,
 }

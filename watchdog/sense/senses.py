@@ -24,6 +24,7 @@ from watchdog.sense.manifests import ManifestSensor
 from watchdog.sense.operator import OperatorSensor
 from watchdog.sense.pacing import Inbox, PacedSensor
 from watchdog.sense.runtime import RuntimeSensor
+from watchdog.sense.transfer import TransferSensor
 
 EVERY_TICK_NS = 0
 SECOND_NS = 1_000_000_000
@@ -87,6 +88,7 @@ class RuntimeSenses:
         )
         self._extraction = ExtractionSensor(name)
         self._clients = ClientSensor(name, runtime.socket)
+        self._transfer = TransferSensor(name)
         self._manifests = ManifestSensor(name)
         self._image_events = ImageEventSensor(name, runtime.socket)
         self._awaited = AwaitedImageSensor(name, runtime.socket)
@@ -97,6 +99,8 @@ class RuntimeSenses:
             PacedSensor(f"extraction.{name}", self._extraction.read, inbox, EVERY_TICK_NS),
             PacedSensor(f"clients.{name}", self._clients.read, inbox, EVERY_TICK_NS),
         )
+        self._while_active = PacedSensor(f"transfer.{name}", self._transfer.read, inbox, EVERY_TICK_NS)
+        self._active = False
         self._slow = (
             PacedSensor(f"runtime.{name}", self._read_runtime, inbox, SECOND_NS),
             PacedSensor(f"manifests.{name}", self._manifests.read, inbox, SECOND_NS),
@@ -109,7 +113,8 @@ class RuntimeSenses:
         """Ask the sensors whose time it is; those that a tick should wait for."""
         for sensor in self._slow:
             sensor.ask(now_ns)
-        return [sensor for sensor in self._quick if sensor.ask(now_ns)]
+        asked = (*self._quick, self._while_active) if self._active else self._quick
+        return [sensor for sensor in asked if sensor.ask(now_ns)]
 
     def take_new_pid(self) -> Optional[int]:
         """The runtime's pid, once after each change."""
@@ -117,7 +122,8 @@ class RuntimeSenses:
         return pid
 
     def attend(self, tick: Tick) -> None:
-        """Follow the runtime, and look for the images that a verification waits for."""
+        """Look at transfers while something goes on, and for the images that a verification waits for."""
+        self._active = tick.active
         self._awaited.wait_for([image for runtime, image in tick.awaited if runtime == self.name])
 
     def cursor(self) -> str:
@@ -126,7 +132,7 @@ class RuntimeSenses:
 
     def close(self) -> None:
         """Let the threads end."""
-        for sensor in (*self._quick, *self._slow):
+        for sensor in (*self._quick, self._while_active, *self._slow):
             sensor.close()
 
     def _read_runtime(self, now_ns: int) -> Sequence[Observation]:
@@ -143,5 +149,6 @@ class RuntimeSenses:
             self._new_pid = seen.process.pid
         self._extraction.follow(seen.process, seen.data_root)
         self._clients.follow(seen.process)
+        self._transfer.follow(seen.process)
         self._manifests.follow(seen.process, seen.data_root)
         self._image_events.follow(seen.process)

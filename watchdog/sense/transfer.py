@@ -36,19 +36,14 @@ class TransferSensor:
         self._health = Health(f"transfer.{runtime}")
         self._daemon: Optional[ProcessKey] = None
         self._first_seen_ns: Dict[_Name, int] = {}
-        self._busy = False
 
     def follow(self, daemon: Optional[ProcessKey]) -> None:
         """This process is the runtime from now on; None: there is none."""
         self._daemon = daemon
 
-    def active(self) -> bool:
-        """Whether the last look found a download file."""
-        return self._busy
-
     def read(self, now_ns: int) -> List[Observation]:
         """One scan; none while the runtime cannot be looked into."""
-        daemon, self._busy = self._daemon, False
+        daemon = self._daemon
         if daemon is None:
             return []
         try:
@@ -57,7 +52,6 @@ class TransferSensor:
                 seen = tcp.look(process)
         except WatchdogError as error:
             return self._health.down(str(error))
-        self._busy = bool(files)
         connections = tuple(self._timed(one, now_ns) for one in seen.opened)
         self._forget(connections)
         scan = TransferScan(self._runtime, daemon, connections, files, seen.complete)

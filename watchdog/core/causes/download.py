@@ -7,101 +7,32 @@ finding.  Whose connection it is must be certain before anything may be done to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from typing import List, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import List, Mapping, Optional, Sequence
 
 from watchdog.core.attempts import Ending
+from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.demand import Demand
 from watchdog.core.download import Download, Phase
-from watchdog.core.evidence import Evidence, Kind, suffices
+from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.feeding import fresh_connections
-from watchdog.core.limits import Limit
-from watchdog.core.observation import BlobSample, ConnectionSample, ProcessKey
+from watchdog.core.observation import ConnectionSample, ProcessKey, ProcessSample
+from watchdog.core.policy import Thresholds
+from watchdog.core.target import Target, port_of, why_no_reset
 from watchdog.core.transfer import Transfers
 
 SECOND_NS = 1_000_000_000
-SPARE_ATTEMPTS = 2  # never the last attempt, and one for a failure of the network's own
 ESTABLISHED = 1
 BLACK_HOLE_PROBES = 2
 
 
-class DownloadCause(str, Enum):
-    """What is wrong with a download; the values are metric labels."""
-
-    DOWNLOAD_STALLED = "download_stalled"
-    HEADER_WAIT = "header_wait"
-    LAYER_LOCKED = "layer_locked"
-    QUEUE_BLOCKED = "queue_blocked"
-    RESET_LOOP = "reset_loop"
-    TIME_LIMIT = "time_limit"
-    SIZE_LIMIT = "size_limit"
-    RANGE_UNSUPPORTED = "range_unsupported"
-
-
-@dataclass(frozen=True)
-class DownloadLimits:
-    """How many samples in a row must agree before an incident is confirmed.
-
-    `header_wait` doubles with each reset of the same layer.  `waiting`: of a pull
-    that has nothing of its own under way.  `cuts`: attempts of one layer.
-    """
-
-    stalled: int = 30
-    header_wait: int = 300
-    waiting: int = 10
-    cuts: int = 3
-    alike: int = 2
-
-
-@dataclass(frozen=True)
-class DownloadFinding:
-    """A download that stands still or does not get on, as this tick's samples show it.
-
-    `subject` names it for as long as it is the same download or waiting client.
-    `connection`: the one to reset, where that is certain.  `resets_left`: how
-    many resets dockerd's attempts allow.  `holders`: subjects of the findings
-    that this one waits for.  `hands_off`: why nothing may be done.
-    """
-
-    runtime: str
-    cause: DownloadCause
-    subject: str
-    daemon: ProcessKey
-    evidence: Tuple[Evidence, ...]
-    samples: int
-    threshold: int
-    since_ns: int
-    blob: Optional[BlobSample] = None
-    connection: Optional[ConnectionSample] = None
-    client: Optional[ProcessKey] = None
-    resets_left: int = 0
-    holders: Tuple[str, ...] = ()
-    limit: Optional[Limit] = None
-    hands_off: str = ""
-
-    @property
-    def confirmed(self) -> bool:
-        """Law 3: enough samples, and two independent kinds of evidence."""
-        return self.samples >= self.threshold and suffices(self.evidence)
-
-
-def silent_downloads(
-    runtime: str, transfers: Transfers, demand: Demand, limits: DownloadLimits
-) -> List[DownloadFinding]:
+def silent_downloads(runtime: str, transfers: Transfers, demand: Demand, limits: Thresholds) -> List[Finding]:
     """download_stalled and header_wait: every download of a runtime whose peer is silent."""
     downloads = transfers.of(runtime)
-    found = [_stalled(one, limits) or _header_wait(one, demand, limits) for one in downloads]
+    seen = transfers.seen_since(runtime)
+    found = [_stalled(one, limits) or _header_wait(one, demand, seen, limits) for one in downloads]
     request = _lone_request(runtime, transfers, demand, limits)
     return [one for one in (*found, request) if one is not None]
-
-
-def resets_left(download: Download) -> int:
-    """How many resets dockerd's attempts allow: m - failures - 2; one where m is not known."""
-    ours = sum(one.ending is Ending.OURS for one in download.attempts)
-    if download.limit is None:
-        return max(0, 1 - max(ours, download.failures))
-    return max(0, download.limit - download.failures - SPARE_ATTEMPTS)
 
 
 def subject_of(download: Download) -> str:
@@ -109,37 +40,41 @@ def subject_of(download: Download) -> str:
     return f"{download.daemon.pid}.{download.daemon.start_ticks}/{download.name}"
 
 
-def is_loopback(end: str) -> bool:
-    """Whether a connection's end is on this machine."""
-    return end.startswith(("127.", "[::1]", "[::ffff:127."))
+def runtime_of(daemon: ProcessKey) -> ProcessSample:
+    """The runtime's process, as far as a look at its connections shows it."""
+    return ProcessSample(daemon, 0, "dockerd")
 
 
-def port_of(end: str) -> int:
-    """The port of a connection's end."""
-    return int(end.rpartition(":")[2])
+def target_of(download: Download, connection: Optional[ConnectionSample] = None) -> Target:
+    """The download as an incident keeps it."""
+    return Target(
+        blob=download.blob,
+        connection=connection,
+        attempts=download.limit,
+        failures=download.failures,
+        resets=sum(one.ending is Ending.OURS for one in download.attempts),
+    )
 
 
 # --- in the middle of a layer -------------------------------------------------------
 
 
-def _stalled(one: Download, limits: DownloadLimits) -> Optional[DownloadFinding]:
+def _stalled(one: Download, limits: Thresholds) -> Optional[Finding]:
     fitting = one.feed.fitting if one.phase is Phase.UNCLEAR else _of(one.connection)
     if one.samples == 0 or one.phase not in (Phase.RECEIVING, Phase.UNCLEAR):
         return None
     if not fitting or not all(_is_silent(each) for each in fitting):
         return None
-    return DownloadFinding(
+    return Finding(
         runtime=one.runtime,
-        cause=DownloadCause.DOWNLOAD_STALLED,
+        cause=Cause.DOWNLOAD_STALLED,
         subject=subject_of(one),
-        daemon=one.daemon,
+        culprit=runtime_of(one.daemon),
         evidence=(*(_silence(each, one.samples) for each in fitting), _stands(one)),
         samples=one.samples,
         threshold=limits.stalled,
         since_ns=one.since_ns,
-        blob=one.blob,
-        connection=one.connection,
-        resets_left=resets_left(one),
+        target=target_of(one, one.connection),
         hands_off="" if one.connection else f"{len(fitting)} connections may be this layer's",
     )
 
@@ -152,43 +87,44 @@ def _is_silent(one: ConnectionSample) -> bool:
 # --- before the first byte -------------------------------------------------------------
 
 
-def _header_wait(one: Download, demand: Demand, limits: DownloadLimits) -> Optional[DownloadFinding]:
+def _header_wait(
+    one: Download, demand: Demand, seen_since: Mapping[int, int], limits: Thresholds
+) -> Optional[Finding]:
     if one.phase is not Phase.WAITING or one.samples == 0:
         return None
     if not all(_is_silent(each) for each in one.waiting):
         return None
-    ours = sum(attempt.ending is Ending.OURS for attempt in one.attempts)
-    return DownloadFinding(
+    target = replace(
+        target_of(one, None if one.contested else one.waiting[0]),
+        registry_ports=tuple(sorted(demand.loopback_ports)),
+        older=tuple(sorted(inode for inode, since_ns in seen_since.items() if since_ns < one.unfed_since_ns)),
+    )
+    return Finding(
         runtime=one.runtime,
-        cause=DownloadCause.HEADER_WAIT,
+        cause=Cause.HEADER_WAIT,
         subject=subject_of(one),
-        daemon=one.daemon,
+        culprit=runtime_of(one.daemon),
         evidence=(*(_silence(each, one.samples) for each in one.waiting), _stands(one)),
         samples=one.samples,
-        threshold=limits.header_wait * 2**ours,
+        threshold=limits.header_wait * 2**target.resets,
         since_ns=one.since_ns,
-        blob=one.blob,
-        connection=None if one.contested else one.waiting[0],
-        resets_left=min(1, resets_left(one)) if not ours else 0,
-        hands_off=_why_hands_off(one, demand),
+        target=target,
+        hands_off=_why_hands_off(one) or why_no_reset(target),
     )
 
 
-def _why_hands_off(one: Download, demand: Demand) -> str:
+def _why_hands_off(one: Download) -> str:
     if one.contested:
         return (
             "more connections wait for a first byte than layers do: one of them may ask for a manifest, "
             "and to reset that would end its pull"
         )
-    for each in one.waiting:
-        if is_loopback(each.remote) and port_of(each.remote) not in demand.loopback_ports:
-            return f"{each.remote} is a proxy on this machine, which may fetch the whole layer first"
     return ""
 
 
 def _lone_request(
-    runtime: str, transfers: Transfers, demand: Demand, limits: DownloadLimits
-) -> Optional[DownloadFinding]:
+    runtime: str, transfers: Transfers, demand: Demand, limits: Thresholds
+) -> Optional[Finding]:
     """A request to a registry that is not a layer's: a manifest's, perhaps.  Told only."""
     scan, since_ns = transfers.scans.get(runtime), demand.since_ns
     if scan is None or since_ns is None or demand.pushing:
@@ -205,16 +141,16 @@ def _lone_request(
     oldest = max(mine, key=lambda one: one.silent_ns or 0)
     samples = transfers.quiet_samples(runtime, oldest.inode)
     wants = Evidence(Kind.PROCESS_STATE, f"{_names(demand)} waits, and no layer of it is being downloaded")
-    return DownloadFinding(
+    return Finding(
         runtime=runtime,
-        cause=DownloadCause.HEADER_WAIT,
+        cause=Cause.HEADER_WAIT,
         subject=f"{scan.daemon.pid}.{scan.daemon.start_ticks}/request {oldest.local}",
-        daemon=scan.daemon,
+        culprit=runtime_of(scan.daemon),
         evidence=(_silence(oldest, samples), wants),
         samples=samples,
         threshold=limits.header_wait,
         since_ns=seen[oldest.inode],
-        connection=oldest,
+        target=Target(connection=oldest),
         hands_off="it is no layer's request; to reset a manifest's would end the pull",
     )
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
-from watchdog.core.causes.download import DownloadCause, DownloadFinding, DownloadLimits
+from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.demand import Demand, Waiting
 from watchdog.core.download import Download, Phase
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.feeding import fresh_connections
+from watchdog.core.policy import Thresholds
+from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
 
 _Layers = FrozenSet[Tuple[str, int]]
@@ -26,14 +28,14 @@ def blocked_pulls(
     runtime: str,
     transfers: Transfers,
     demand: Demand,
-    silent: Sequence[DownloadFinding],
-    limits: DownloadLimits,
-) -> List[DownloadFinding]:
+    silent: Sequence[Finding],
+    limits: Thresholds,
+) -> List[Finding]:
     """layer_locked and queue_blocked: every pull that waits for hung downloads.
 
     `silent`: the findings of `silent_downloads` for this runtime.
     """
-    holders = [one for one in silent if one.confirmed and one.blob is not None]
+    holders = [one for one in silent if one.confirmed and _file_of(one)]
     downloads = transfers.of(runtime)
     if not holders or any(not _is_held(one, holders) for one in downloads):
         return []  # something moves, or is not judged yet: the pull may be its
@@ -43,8 +45,13 @@ def blocked_pulls(
     return [one for one in judged if one is not None]
 
 
-def _is_held(one: Download, holders: Sequence[DownloadFinding]) -> bool:
-    return any(holder.blob is not None and holder.blob.name == one.name for holder in holders)
+def _is_held(one: Download, holders: Sequence[Finding]) -> bool:
+    return any(_file_of(holder) == one.name for holder in holders)
+
+
+def _file_of(holder: Finding) -> str:
+    """The name of the download file that stands still, or ""."""
+    return holder.target.blob.name if holder.target and holder.target.blob else ""
 
 
 def _asks_for_something(runtime: str, transfers: Transfers, downloads: Sequence[Download]) -> bool:
@@ -60,24 +67,24 @@ def _blocked(
     runtime: str,
     waiting: Waiting,
     demand: Demand,
-    holders: Sequence[DownloadFinding],
+    holders: Sequence[Finding],
     downloads: Sequence[Download],
-    limits: DownloadLimits,
-) -> Optional[DownloadFinding]:
+    limits: Thresholds,
+) -> Optional[Finding]:
     if any(one.began_ns >= waiting.since_ns for one in downloads):
         return None  # it may be its own
     shared = _shared_with_older(waiting, demand)
     if not shared and len(downloads) < demand.slots:
         return None  # there is a slot for it: it waits for something else
-    cause = DownloadCause.LAYER_LOCKED if shared else DownloadCause.QUEUE_BLOCKED
-    names = ", ".join(one.blob.name for one in holders if one.blob is not None)
+    cause = Cause.LAYER_LOCKED if shared else Cause.QUEUE_BLOCKED
+    names = ", ".join(_file_of(one) for one in holders)
     image = waiting.client.image or "an image"
     key = waiting.client.key
-    return DownloadFinding(
+    return Finding(
         runtime=runtime,
         cause=cause,
         subject=f"{key.pid}.{key.start_ticks}/wait",
-        daemon=holders[0].daemon,
+        culprit=holders[0].culprit,
         evidence=(
             Evidence(
                 Kind.PROCESS_STATE,
@@ -89,8 +96,8 @@ def _blocked(
         samples=min(one.samples for one in downloads),
         threshold=limits.waiting,
         since_ns=waiting.since_ns,
-        client=key,
-        holders=tuple(one.subject for one in holders),
+        images=(waiting.client.image,) if waiting.client.image else (),
+        target=Target(client=key, holders=tuple(one.subject for one in holders)),
         hands_off="it waits for others: to heal those frees it",
     )
 
