@@ -25,8 +25,9 @@ MAY_IMPORT: Dict[str, Set[str]] = {
     "cli": {"core", "host", "sense", "act", "report", "agent"},
     "agent": {"core", "host", "sense", "act", "report"},
     "config": {"core"},
+    "config_around": set(),
 }
-OF_ALL = {"errors", "config", "yamlfile"}
+OF_ALL = {"errors", "config", "config_around", "yamlfile"}
 OF_CORE = {"errors"}
 
 # What gives the core a clock, I/O, a thread, randomness or a log.

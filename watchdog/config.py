@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Tuple, TypeVar
 
+from watchdog.config_around import LogConfig, read_harbors, read_logs, read_name, read_service
 from watchdog.core.policy import (
     DEFAULT_BUDGETS,
     DEFAULT_EXPIRIES_NS,
@@ -101,7 +102,10 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that the operator decides.  `path` None: no file, all defaults."""
+    """Everything that the operator decides.  `path` None: no file, all defaults.
+
+    `logs` None: those of the node that are certainly about images.
+    """
 
     path: Optional[Path] = None
     policy: Policy = field(default_factory=Policy)
@@ -132,6 +136,8 @@ _KEYS = (
 )
 _REMEDIES = tuple(remedy.value for remedy in Remedy)
 _RUNTIME_KEYS = ("kind", "name", "socket", "service", "restart", "pidfile", "log", "env_file")
+    logs: Optional[Tuple[LogConfig, ...]] = None
+    harbors: Tuple[str, ...] = ()
 _MOST_SAMPLES = 100_000
 
 
@@ -149,6 +155,8 @@ def load(path: Optional[Path] = None) -> Config:
         path=file,
         policy=_policy(top),
         runtimes=_read(top, "runtimes", _runtimes, default.runtimes),
+    "logs",
+    "harbor",
         metrics=_read(top, "metrics", _metrics, default.metrics),
         state_dir=_read(top, "state_dir", Value.absolute_path, default.state_dir),
         run_dir=_read(top, "run_dir", Value.absolute_path, default.run_dir),
@@ -177,13 +185,24 @@ def _policy(top: Mapping[str, Value]) -> Policy:
         expiries_ns=_read(top, "expiries", _expiries, default.expiries_ns),
     )
 
+        logs=_read(top, "logs", read_logs, None),
+        harbors=_read(top, "harbor", read_harbors, ()),
 
+    _demand_own_names(config, top)
 def _remedies_on(value: Value) -> frozenset[Remedy]:
     wanted = {Remedy(name): one.switch() for name, one in value.section(_REMEDIES).items()}
     return frozenset(remedy for remedy in Remedy if wanted.get(remedy, remedy in DEFAULT_ON))
 
 
 def _thresholds(value: Value) -> Thresholds:
+def _demand_own_names(config: Config, top: Mapping[str, Value]) -> None:
+    """A log with a runtime's name would be taken for the runtime's own."""
+    runtimes = {one.name for one in config.runtimes}
+    for log in config.logs or ():
+        if log.name in runtimes:
+            raise top["logs"].wrong(f'a log and a runtime are both named "{log.name}": rename the log')
+
+
     known = tuple(each.name for each in fields(Thresholds))
     # Standing still is seen between two samples, so one alone can confirm nothing.
     samples = {name: one.whole(2, _MOST_SAMPLES) for name, one in value.section(known).items()}
@@ -232,10 +251,10 @@ def _runtime(value: Value) -> RuntimeConfig:
     if "service" in section and "restart" in section:
         raise section["restart"].wrong("a runtime has a service or a restart command: remove one of the two")
     kind = _read(section, "kind", lambda one: one.choice(Kind), Kind.DOCKER)
-    name = _read(section, "name", _name, kind.value)
+    name = _read(section, "name", read_name, kind.value)
     socket = _read(section, "socket", _socket, DEFAULT_SOCKET)
     restart = section["restart"].words() if "restart" in section else ()
-    service = _read(section, "service", _service, None if restart else _usual_service(socket))
+    service = _read(section, "service", read_service, None if restart else _usual_service(socket))
     return RuntimeConfig(
         kind=kind,
         name=name,
@@ -257,13 +276,6 @@ def _usual_env_file(name: str, service: Optional[str]) -> Optional[Path]:
     return Path(f"/run/pull-watchdog-env/{name}.env") if service else None
 
 
-def _name(value: Value) -> str:
-    found = value.text("a name")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", found):
-        raise value.wrong(f'{value.name} cannot be "{found}": use letters, digits, dots, dashes')
-    return found
-
-
 def _socket(value: Value) -> str:
     found = value.text("a socket such as unix:///run/docker.sock")
     if found.startswith("/"):
@@ -274,15 +286,6 @@ def _socket(value: Value) -> str:
     if scheme in ("tcp", "ssh", "http", "https") and rest:
         return found  # remote: recognised and told, never judged
     raise value.wrong(f'{value.name} cannot be "{found}": write unix:///PATH or tcp://HOST:PORT')
-
-
-def _service(value: Value) -> str:
-    found = value.text("a systemd unit such as docker.service")
-    if not re.fullmatch(r"[A-Za-z0-9:_.@\\-]+\.service", found):
-        raise value.wrong(
-            f'{value.name} cannot be "{found}": write the whole unit name, such as docker.service'
-        )
-    return found
 
 
 def _log(value: Value) -> str:
@@ -315,6 +318,45 @@ def _listen(value: Value) -> Optional[Listen]:
 
 
 def _address(text: str) -> Listen:
+# --- P2P -------------------------------------------------------------------------
+
+_P2P_KEYS = ("generation", "config", "address", "service", "restart", "piece_timeout")
+
+
+def _p2p(value: Value) -> Optional[P2pConfig]:
+    if value.is_off():
+        return None
+    section = value.section(_P2P_KEYS)
+    if "service" in section and "restart" in section:
+        raise section["restart"].wrong(
+            "the P2P client has a service or a restart command: remove one of the two"
+        )
+    return P2pConfig(
+        generation=_read(section, "generation", lambda one: one.choice(Generation), None),
+        config=_read(section, "config", Value.absolute_path, None),
+        address=_read(section, "address", _local_address, None),
+        service=_read(section, "service", read_service, None),
+        restart=_read(section, "restart", Value.words, ()),
+        piece_timeout=_read(section, "piece_timeout", _piece_timeout, P2pConfig.piece_timeout),
+    )
+
+
+def _piece_timeout(value: Value) -> str:
+    """A duration, in seconds: a form that all generations read alike."""
+    return f"{value.duration_ns() // SECOND_NS}s"
+
+
+def _local_address(value: Value) -> str:
+    found = value.scalar('ADDRESS:PORT such as "127.0.0.1:65001"')
+    try:
+        listen = _address(found)
+    except ValueError:
+        raise value.wrong(
+            f'{value.name} cannot be "{found}": write ADDRESS:PORT such as 127.0.0.1:65001'
+        ) from None
+    return f"{listen.host}:{listen.port}"
+
+
     host, port = text.rsplit(":", 1)
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(port)

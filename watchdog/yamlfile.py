@@ -100,6 +100,10 @@ class Value:
             raise self.wrong(f'{self.name} must be on or off, not "{found}"')
         return _SWITCHES[found.lower()]
 
+    def is_off(self) -> bool:
+        """Whether `off` stands where a section could."""
+        return isinstance(self.node, yaml.ScalarNode) and _SWITCHES.get(self.node.value.lower()) is False
+
     def choice(self, kind: Type[Choice]) -> Choice:
         """One of an enum's values."""
         known = [str(one.value) for one in kind]

@@ -200,14 +200,14 @@ def test_a_long_line_that_comes_in_pieces_is_told_once() -> None:
 def test_who_is_far_behind_skips_and_counts(log: Path) -> None:
     follower = started(log)
     with log.open("a") as file:
-        for number in range(70_000):
+        for number in range(280_000):
             file.write(text(number) + "\n")
     told: List[str] = []
-    for _ in range(40):
+    for _ in range(160):
         told += follower.read()
-    assert told[-1] == text(69_999)
+    assert told[-1] == text(279_999)
     assert follower.skipped_bytes > 0
-    assert told == texts(*range(70_000 - len(told), 70_000))
+    assert told == texts(*range(280_000 - len(told), 280_000))
 
 
 def test_what_is_no_file_is_unavailable(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ class DockerApi:
         """GET /version: the components by name."""
         return self._object("/version")
 
+    def container(self, name: str) -> Dict[str, Any]:
+        """GET /containers/NAME/json; NotFoundError where there is none."""
+        return self._object(f"/containers/{quote(name, safe='')}/json")
+
     def has_image(self, reference: str) -> bool:
         """Whether the store has that image, complete."""
         try:

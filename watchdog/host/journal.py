@@ -26,6 +26,7 @@ class Journal:
     """
 
     def __init__(self, unit: str, cursor: str = "", directory: Optional[str] = None) -> None:
+        self.skipped_bytes = 0  # a journal is read to its end
         self._unit = unit
         self._cursor = cursor
         self._directory = directory

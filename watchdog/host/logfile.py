@@ -20,7 +20,7 @@ from watchdog.errors import Unavailable
 
 _MOST_LINE_BYTES = 8192
 _MOST_READ_BYTES = 256 * 1024
-_MOST_BEHIND_BYTES = 4 << 20
+_MOST_BEHIND_BYTES = 16 << 20
 _MOST_HEAD_BYTES = 256
 _MOST_NEIGHBOURS = 32
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")

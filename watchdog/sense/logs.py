@@ -1,70 +1,97 @@
-"""The runtime's own log, from a file or from the journal, without the secrets in it.
+"""One followed log: what it says of trouble, without the secrets in it.
 
-Law: a line leaves here redacted.  What a line means, the core decides; that a
-line alone confirms nothing as well.
+Law: a line leaves here redacted, and of a flood of lines that are alike a few
+leave and no more.  What a line means, the core decides; that a line alone
+confirms nothing as well.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import List, Optional, Union
+import time
+from collections import Counter
+from typing import Counter as CounterType
+from typing import List
 
 from watchdog.core.observation import LogLine, Observation
 from watchdog.core.redaction import redact
+from watchdog.core.symptoms.sieve import worth_reading
 from watchdog.errors import WatchdogError
-from watchdog.host.journal import Journal
-from watchdog.host.logfile import LogFile
 from watchdog.sense.health import Health
+from watchdog.sense.log_places import Follower
 
-JOURNAL = "journal"
+LOOK_FOR_S = 1.0  # a log that grows as fast as it is read must not hold the sensor
+ALIKE_MOST = 20  # lines of a look that differ in nothing but numbers: six layers may fail at once
+LINES_MOST = 400  # of a look
+FLOOD_NS = 60_000_000_000  # so long after the last one it counts as over
 
-# What can be of use about a pull: trouble of any kind, and who asked for what.  A busy
-# daemon in debug mode writes hundreds of other lines a second.
-_OF_USE = re.compile(
-    r"""level["']?[=:]["']?(?:warn|error|fatal|panic)|images/create|[Rr]etrying|next endpoint"""
-    r"""|[Nn]ot continuing|^panic: |^fatal error: """
-)
+_ASKED = "/images/create?"  # who asked for what: no symptom, but a pull's name
+_NUMBERS = b"0123456789abcdef"
 
 
 class LogSensor:
-    """One runtime's log.
+    """One log.  `source` is the runtime's name, or the one that the operator gave to the log.
 
-    `log` is "journal" or the path of a file; `service` is the unit whose journal
-    it is; `cursor` is what `cursor()` said when we ran last.  Not for several
-    threads at once, but `cursor` is.
+    Not for several threads at once, but `cursor` is.
     """
 
-    def __init__(self, runtime: str, log: str, service: Optional[str] = None, cursor: str = "") -> None:
-        self._runtime = runtime
-        self._health = Health(f"log.{runtime}")
-        self._follower = _follower(log, service, cursor)
-        self._cursor = cursor
+    def __init__(self, source: str, follower: Follower) -> None:
+        self._source = source
+        self._health = Health(f"log.{source}")
+        self._follower = follower
+        self._cursor = follower.cursor()
+        self._flooded_ns = -FLOOD_NS
 
     def read(self, now_ns: int) -> List[Observation]:
         """The lines that have come; the first look begins with those to come."""
-        if self._follower is None:
-            return self._health.down("the journal needs the name of the runtime's service")
         try:
-            lines = self._follower.read()
+            lines = self._lines_of_use(now_ns)
         except WatchdogError as error:
             return self._health.down(str(error))
         self._cursor = self._follower.cursor()
         return [
-            *self._health.up(self._loss()),
-            *(LogLine(self._runtime, redact(line)) for line in lines if _OF_USE.search(line)),
+            *self._health.up(self._loss(now_ns)),
+            *(LogLine(self._source, redact(line)) for line in lines),
         ]
 
     def cursor(self) -> str:
         """Where to go on after a restart, for whoever stores it."""
         return self._cursor
 
-    def _loss(self) -> str:
-        skipped = self._follower.skipped_bytes if isinstance(self._follower, LogFile) else 0
-        return f"{skipped} bytes were skipped: the log grew too fast" if skipped else ""
+    def _lines_of_use(self, now_ns: int) -> List[str]:
+        few = _Few()
+        ends_at = time.monotonic() + LOOK_FOR_S
+        lines = self._follower.read()
+        while lines:
+            few.add(worth_reading(lines, _ASKED))
+            if time.monotonic() > ends_at:
+                break
+            lines = self._follower.read()
+        if few.left_out:
+            self._flooded_ns = now_ns
+        return few.lines
+
+    def _loss(self, now_ns: int) -> str:
+        said = []
+        if self._follower.skipped_bytes:
+            said.append(f"{self._follower.skipped_bytes} bytes were skipped: the log grew too fast")
+        if now_ns - self._flooded_ns < FLOOD_NS:
+            said.append("it is flooded; of lines that are alike only some are taken")
+        return "; ".join(said)
 
 
-def _follower(log: str, service: Optional[str], cursor: str) -> Union[Journal, LogFile, None]:
-    if log != JOURNAL:
-        return LogFile(Path(log), cursor)
-    return Journal(service, cursor) if service else None
+class _Few:
+    """Of many lines the first of each sort; digits and digests make no difference."""
+
+    def __init__(self) -> None:
+        self.lines: List[str] = []
+        self.left_out = 0
+        self._alike: CounterType[bytes] = Counter()
+
+    def add(self, lines: List[str]) -> None:
+        for line in lines:
+            sort = line.encode("utf-8", "replace").translate(None, _NUMBERS)
+            self._alike[sort] += 1
+            if self._alike[sort] > ALIKE_MOST or len(self.lines) >= LINES_MOST:
+                self.left_out += 1
+            else:
+                self.lines.append(line)

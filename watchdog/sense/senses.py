@@ -11,6 +11,7 @@ import time
 from typing import Callable, Dict, List, Optional, Sequence
 
 from watchdog.config import Config, RuntimeConfig
+from watchdog.config_around import LogConfig
 from watchdog.core.observation import Observation, RuntimeSeen
 from watchdog.core.tick import Tick
 from watchdog.host.bpf import Opened, open_engine
@@ -19,6 +20,7 @@ from watchdog.sense.clients import ClientSensor
 from watchdog.sense.extraction import ExtractionSensor
 from watchdog.sense.image_events import ImageEventSensor
 from watchdog.sense.kernel import KernelSensor
+from watchdog.sense.log_places import follower_of, runtimes_own, usual_logs
 from watchdog.sense.logs import LogSensor
 from watchdog.sense.manifests import ManifestSensor
 from watchdog.sense.operator import OperatorSensor
@@ -33,7 +35,7 @@ SECOND_NS = 1_000_000_000
 class Senses:
     """Everything that the agent sees with.  Raises Unavailable where a forced engine does not work.
 
-    `cursor_of`: where that runtime's log was read to by an agent before us, or "".
+    `cursor_of`: where the log of that name was read to by an agent before us, or "".
     """
 
     def __init__(self, config: Config, inbox: Inbox, cursor_of: Callable[[str], str]) -> None:
@@ -41,6 +43,11 @@ class Senses:
         self._inbox = inbox
         self._kernel = KernelSensor(self.engine)
         self._runtimes = [RuntimeSenses(one, inbox, cursor_of(one.name)) for one in config.runtimes]
+        logs = usual_logs() if config.logs is None else config.logs
+        own = {one.name for one in config.runtimes}
+        self._logs = [
+            FollowedLog(one, inbox, cursor_of(one.name), self._sockets) for one in logs if one.name not in own
+        ]
         operator = OperatorSensor(config.state_dir, config.run_dir)
         self._operator = PacedSensor("operator", operator.read, inbox, SECOND_NS)
 
@@ -52,6 +59,8 @@ class Senses:
         """Ask everybody; what they see is in the inbox, now or later."""
         ends_at = time.monotonic() + within_s
         self._operator.ask(now_ns)
+        for log in self._logs:
+            log.paced.ask(now_ns)
         asked = [sensor for one in self._runtimes for sensor in one.ask(now_ns)]
         self._inbox.put(self._kernel.read())
         for sensor in asked:
@@ -61,8 +70,9 @@ class Senses:
                 self._kernel.runtime_changed(pid)
 
     def cursors(self) -> Dict[str, str]:
-        """Where each runtime's log has been read to."""
-        return {one.name: one.cursor() for one in self._runtimes}
+        """Where each log has been read to, by its name."""
+        own = {one.name: one.cursor() for one in self._runtimes}
+        return {**own, **{one.name: one.sensor.cursor() for one in self._logs}}
 
     def attend(self, tick: Tick) -> None:
         """What the core waits for decides what is looked at next."""
@@ -73,8 +83,25 @@ class Senses:
         """Detach from the kernel and let the threads end."""
         for one in self._runtimes:
             one.close()
+        for log in self._logs:
+            log.paced.close()
         self._operator.close()
         self._kernel.close()
+
+    def _sockets(self) -> List[str]:
+        """The sockets of those runtimes that are known to run."""
+        return [one.socket_path for one in self._runtimes if one.runs]
+
+
+class FollowedLog:
+    """A log of the node that is no runtime's own."""
+
+    def __init__(
+        self, log: LogConfig, inbox: Inbox, cursor: str, sockets: Callable[[], Sequence[str]]
+    ) -> None:
+        self.name = log.name
+        self.sensor = LogSensor(log.name, follower_of(log, cursor, sockets))
+        self.paced = PacedSensor(f"log.{log.name}", self.sensor.read, inbox, EVERY_TICK_NS)
 
 
 class RuntimeSenses:
@@ -92,7 +119,9 @@ class RuntimeSenses:
         self._manifests = ManifestSensor(name)
         self._image_events = ImageEventSensor(name, runtime.socket)
         self._awaited = AwaitedImageSensor(name, runtime.socket)
-        self._log = LogSensor(name, runtime.log, runtime.service, cursor) if runtime.log else None
+        self.socket_path = runtime.socket[len("unix://") :]
+        own_log = runtimes_own(runtime, cursor)
+        self._log = LogSensor(name, own_log) if own_log else None
         self._seen: Optional[RuntimeSeen] = None
         self._new_pid: Optional[int] = None
         self._quick = (
@@ -125,6 +154,11 @@ class RuntimeSenses:
         """Look at transfers while something goes on, and for the images that a verification waits for."""
         self._active = tick.active
         self._awaited.wait_for([image for runtime, image in tick.awaited if runtime == self.name])
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is known: nobody is connected to before, for that might start one."""
+        return self._seen is not None and self._seen.process is not None
 
     def cursor(self) -> str:
         """Where the log has been read to, or ""."""

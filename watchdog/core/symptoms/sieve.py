@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import Callable, Dict, Iterable, List, Set
+from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Set
 
 from watchdog.core.symptoms.rule import words
 
@@ -174,14 +174,28 @@ def stems_in(lowered: str) -> Set[str]:
 def lines_worth_reading(block: bytes) -> List[int]:
     """The offsets at which those lines of a block begin that may show a symptom, ascending."""
     lowered = block.lower()
-    starts: Set[int] = set()
-    for find in _FINDERS:
-        at = find(lowered, 0)
-        while at >= 0:
-            starts.add(lowered.rfind(b"\n", 0, at) + 1)
-            line_end = lowered.find(b"\n", at)
-            at = find(lowered, line_end) if line_end >= 0 else -1
-    return sorted(starts)
+    return sorted({start for find in _FINDERS for start in _starts(find, lowered)})
+
+
+def worth_reading(lines: Sequence[str], besides: str) -> List[str]:
+    """Those of the lines that may show a symptom or hold that word; none of them holds a line end."""
+    block = "\n".join(lines).encode("utf-8", "replace")
+    starts = {*lines_worth_reading(block), *_starts(_word_finder(besides.encode()), block)}
+    worth, number, at = [], 0, 0
+    for start in sorted(starts):
+        number += block.count(b"\n", at, start)
+        worth.append(lines[number])
+        at = start
+    return worth
+
+
+def _starts(find: _Find, block: bytes) -> Iterator[int]:
+    """Where the lines begin in which something is found."""
+    at = find(block, 0)
+    while at >= 0:
+        yield block.rfind(b"\n", 0, at) + 1
+        line_end = block.find(b"\n", at)
+        at = find(block, line_end) if line_end >= 0 else -1
 
 
 def _word_finder(word: bytes) -> _Find:
