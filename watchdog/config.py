@@ -117,6 +117,8 @@ class Config:
     log_format: LogFormat = LogFormat.AUTO
     deadlines_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_DEADLINES_NS))
     recording_frames: int = 180
+    logs: Optional[Tuple[LogConfig, ...]] = None
+    harbors: Tuple[str, ...] = ()
 
 
 _KEYS = (
@@ -133,11 +135,11 @@ _KEYS = (
     "deadlines",
     "expiries",
     "recording_frames",
+    "logs",
+    "harbor",
 )
 _REMEDIES = tuple(remedy.value for remedy in Remedy)
 _RUNTIME_KEYS = ("kind", "name", "socket", "service", "restart", "pidfile", "log", "env_file")
-    logs: Optional[Tuple[LogConfig, ...]] = None
-    harbors: Tuple[str, ...] = ()
 _MOST_SAMPLES = 100_000
 
 
@@ -155,8 +157,6 @@ def load(path: Optional[Path] = None) -> Config:
         path=file,
         policy=_policy(top),
         runtimes=_read(top, "runtimes", _runtimes, default.runtimes),
-    "logs",
-    "harbor",
         metrics=_read(top, "metrics", _metrics, default.metrics),
         state_dir=_read(top, "state_dir", Value.absolute_path, default.state_dir),
         run_dir=_read(top, "run_dir", Value.absolute_path, default.run_dir),
@@ -164,11 +164,22 @@ def load(path: Optional[Path] = None) -> Config:
         log_format=_read(top, "log_format", lambda value: value.choice(LogFormat), default.log_format),
         deadlines_ns=_read(top, "deadlines", _deadlines, default.deadlines_ns),
         recording_frames=_read(top, "recording_frames", lambda value: value.whole(10, 10_000), 180),
+        logs=_read(top, "logs", read_logs, None),
+        harbors=_read(top, "harbor", read_harbors, ()),
     )
+    _demand_own_names(config, top)
     if config.state_dir == config.run_dir:
         where = top.get("state_dir") or top["run_dir"]
         raise where.wrong(f"state_dir and run_dir are both {config.run_dir}: they must differ")
     return config
+
+
+def _demand_own_names(config: Config, top: Mapping[str, Value]) -> None:
+    """A log with a runtime's name would be taken for the runtime's own."""
+    runtimes = {one.name for one in config.runtimes}
+    for log in config.logs or ():
+        if log.name in runtimes:
+            raise top["logs"].wrong(f'a log and a runtime are both named "{log.name}": rename the log')
 
 
 def _read(section: Mapping[str, Value], key: str, read: Callable[[Value], T], default: T) -> T:
@@ -185,24 +196,13 @@ def _policy(top: Mapping[str, Value]) -> Policy:
         expiries_ns=_read(top, "expiries", _expiries, default.expiries_ns),
     )
 
-        logs=_read(top, "logs", read_logs, None),
-        harbors=_read(top, "harbor", read_harbors, ()),
 
-    _demand_own_names(config, top)
 def _remedies_on(value: Value) -> frozenset[Remedy]:
     wanted = {Remedy(name): one.switch() for name, one in value.section(_REMEDIES).items()}
     return frozenset(remedy for remedy in Remedy if wanted.get(remedy, remedy in DEFAULT_ON))
 
 
 def _thresholds(value: Value) -> Thresholds:
-def _demand_own_names(config: Config, top: Mapping[str, Value]) -> None:
-    """A log with a runtime's name would be taken for the runtime's own."""
-    runtimes = {one.name for one in config.runtimes}
-    for log in config.logs or ():
-        if log.name in runtimes:
-            raise top["logs"].wrong(f'a log and a runtime are both named "{log.name}": rename the log')
-
-
     known = tuple(each.name for each in fields(Thresholds))
     # Standing still is seen between two samples, so one alone can confirm nothing.
     samples = {name: one.whole(2, _MOST_SAMPLES) for name, one in value.section(known).items()}
@@ -318,45 +318,6 @@ def _listen(value: Value) -> Optional[Listen]:
 
 
 def _address(text: str) -> Listen:
-# --- P2P -------------------------------------------------------------------------
-
-_P2P_KEYS = ("generation", "config", "address", "service", "restart", "piece_timeout")
-
-
-def _p2p(value: Value) -> Optional[P2pConfig]:
-    if value.is_off():
-        return None
-    section = value.section(_P2P_KEYS)
-    if "service" in section and "restart" in section:
-        raise section["restart"].wrong(
-            "the P2P client has a service or a restart command: remove one of the two"
-        )
-    return P2pConfig(
-        generation=_read(section, "generation", lambda one: one.choice(Generation), None),
-        config=_read(section, "config", Value.absolute_path, None),
-        address=_read(section, "address", _local_address, None),
-        service=_read(section, "service", read_service, None),
-        restart=_read(section, "restart", Value.words, ()),
-        piece_timeout=_read(section, "piece_timeout", _piece_timeout, P2pConfig.piece_timeout),
-    )
-
-
-def _piece_timeout(value: Value) -> str:
-    """A duration, in seconds: a form that all generations read alike."""
-    return f"{value.duration_ns() // SECOND_NS}s"
-
-
-def _local_address(value: Value) -> str:
-    found = value.scalar('ADDRESS:PORT such as "127.0.0.1:65001"')
-    try:
-        listen = _address(found)
-    except ValueError:
-        raise value.wrong(
-            f'{value.name} cannot be "{found}": write ADDRESS:PORT such as 127.0.0.1:65001'
-        ) from None
-    return f"{listen.host}:{listen.port}"
-
-
     host, port = text.rsplit(":", 1)
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(port)
