@@ -26,8 +26,9 @@ MAY_IMPORT: Dict[str, Set[str]] = {
     "agent": {"core", "host", "sense", "act", "report"},
     "config": {"core"},
     "config_around": set(),
+    "config_p2p": {"core"},
 }
-OF_ALL = {"errors", "config", "config_around", "yamlfile"}
+OF_ALL = {"errors", "config", "config_around", "config_p2p", "yamlfile"}
 OF_CORE = {"errors"}
 
 # What gives the core a clock, I/O, a thread, randomness or a log.
@@ -50,7 +51,7 @@ PLACES: Dict[str, Tuple[str, ...]] = {
     "systemd": ("host/journal", "report/"),
     "structlog": ("report/log.py",),
     "prometheus_client": ("report/metrics",),
-    "yaml": ("yamlfile.py",),
+    "yaml": ("yamlfile.py", "host/yaml_line.py"),
     "logging": (),
 }
 RUNTIME_LIBRARIES = {"psutil", "yaml", "structlog", "prometheus_client", "systemd", "bcc", "watchdog"}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Tuple, TypeVar
 
 from watchdog.config_around import LogConfig, read_harbors, read_logs, read_name, read_service
+from watchdog.config_p2p import P2pConfig, read_p2p
 from watchdog.core.policy import (
     DEFAULT_BUDGETS,
     DEFAULT_EXPIRIES_NS,
@@ -111,6 +112,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     runtimes: Tuple[RuntimeConfig, ...] = (RuntimeConfig(),)
     metrics: Optional[Listen] = Listen()  # noqa: RUF009  (frozen)
+    p2p: Optional[P2pConfig] = P2pConfig()  # noqa: RUF009  (frozen)
     state_dir: Path = Path("/var/lib/pull-watchdog")
     run_dir: Path = Path("/run/pull-watchdog")
     engine: Engine = Engine.AUTO
@@ -125,6 +127,7 @@ _KEYS = (
     "mode",
     "runtimes",
     "metrics",
+    "p2p",
     "state_dir",
     "run_dir",
     "engine",
@@ -158,6 +161,7 @@ def load(path: Optional[Path] = None) -> Config:
         policy=_policy(top),
         runtimes=_read(top, "runtimes", _runtimes, default.runtimes),
         metrics=_read(top, "metrics", _metrics, default.metrics),
+        p2p=_read(top, "p2p", read_p2p, default.p2p),
         state_dir=_read(top, "state_dir", Value.absolute_path, default.state_dir),
         run_dir=_read(top, "run_dir", Value.absolute_path, default.run_dir),
         engine=_read(top, "engine", lambda value: value.choice(Engine), default.engine),

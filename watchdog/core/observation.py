@@ -451,6 +451,34 @@ class TransferScan:
     complete: bool = True
 
 
+@dataclass(frozen=True)
+class P2pSeen:
+    """The P2P client of this node (Dragonfly) at one moment, told at each look.
+
+    `generation` is a value of core/dragonfly.Generation.  `address` is where the
+    runtime is pointed at; `config` the configuration as the client sees it;
+    `managed_by` "kubernetes", "container", or "" for the host's own.  `api` None:
+    nobody could be asked.  `piece_timeout` is as written, `foreign_key`: another
+    generation's stands there, which this one ignores.  `tasks_failed`,
+    `tasks_running` and `traffic_bytes` are its own counters; `stored_bytes` the size
+    of the files of its store that it has open.
+    """
+
+    generation: str
+    address: str
+    config: str
+    api: Optional[Api] = None
+    process: Optional[ProcessKey] = None
+    managed_by: str = ""
+    version: Optional[str] = None
+    piece_timeout: Optional[str] = None
+    foreign_key: bool = False
+    tasks_failed: Optional[int] = None
+    tasks_running: Optional[int] = None
+    traffic_bytes: Optional[int] = None
+    stored_bytes: Optional[int] = None
+
+
 Observation = Union[
     ExtractionScan,
     RuntimeSeen,
@@ -469,6 +497,7 @@ Observation = Union[
     ActionFinished,
     OperatorSeen,
     TransferScan,
+    P2pSeen,
 ]
 
 
