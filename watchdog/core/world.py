@@ -22,6 +22,7 @@ from watchdog.core.observation import (
     MachineSeen,
     ManifestSeen,
     OperatorSeen,
+    P2pSeen,
     PolicySeen,
     ProcessEvent,
     ProcessSample,
@@ -41,6 +42,7 @@ NAMES_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
 IMAGE_EVENTS_KEPT = 256
 TCP_EVENTS_KEPT = 512
+P2P_LOOKS_KEPT = 128
 
 
 class World:
@@ -65,6 +67,7 @@ class World:
         self.told: Dict[str, Deque[Told]] = {}  # by runtime: lines with a symptom, newest last
         # With the wall time at which each was seen: an image may arrive while nobody looks yet.
         self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
+        self.p2p: Deque[Tuple[int, P2pSeen]] = deque(maxlen=P2P_LOOKS_KEPT)  # with when, newest last
         self.tcp: Deque[TcpEvent] = deque(maxlen=TCP_EVENTS_KEPT)  # newest last
         # What this frame brought; emptied with the next one.
         self.scans: List[ExtractionScan] = []
@@ -139,6 +142,9 @@ class World:
         self.tcp.append(seen)
         self.connection_events.append(seen)
 
+    def _on_p2p(self, seen: P2pSeen) -> None:
+        self.p2p.append((self.now_ns, seen))
+
     def _on_line(self, seen: LogLine) -> None:
         self.lines.append(seen)
         reference = asked_for(seen.text)
@@ -206,6 +212,7 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     ExtractionScan: World._on_scan,
     TransferScan: _collect("transfers"),
     TcpEvent: World._on_tcp,
+    P2pSeen: World._on_p2p,
     ProcessEvent: World._on_process,
     ImageEvent: World._on_image,
 }

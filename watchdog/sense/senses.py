@@ -24,6 +24,7 @@ from watchdog.sense.log_places import follower_of, runtimes_own, usual_logs
 from watchdog.sense.logs import LogSensor
 from watchdog.sense.manifests import ManifestSensor
 from watchdog.sense.operator import OperatorSensor
+from watchdog.sense.p2p import P2pSensor
 from watchdog.sense.pacing import Inbox, PacedSensor
 from watchdog.sense.runtime import RuntimeSensor
 from watchdog.sense.transfer import TransferSensor
@@ -49,7 +50,12 @@ class Senses:
             FollowedLog(one, inbox, cursor_of(one.name), self._sockets) for one in logs if one.name not in own
         ]
         operator = OperatorSensor(config.state_dir, config.run_dir)
-        self._operator = PacedSensor("operator", operator.read, inbox, SECOND_NS)
+        self._of_node = [
+            PacedSensor("operator", operator.read, inbox, SECOND_NS),
+            *(log.paced for log in self._logs),
+        ]
+        if config.p2p is not None:
+            self._of_node.append(PacedSensor("p2p", P2pSensor(config.p2p).read, inbox, 2 * SECOND_NS))
 
     def fileno(self) -> Optional[int]:
         """Readable when there are kernel events; None where the engine has to be polled."""
@@ -58,9 +64,8 @@ class Senses:
     def look(self, now_ns: int, within_s: float) -> None:
         """Ask everybody; what they see is in the inbox, now or later."""
         ends_at = time.monotonic() + within_s
-        self._operator.ask(now_ns)
-        for log in self._logs:
-            log.paced.ask(now_ns)
+        for sensor in self._of_node:
+            sensor.ask(now_ns)
         asked = [sensor for one in self._runtimes for sensor in one.ask(now_ns)]
         self._inbox.put(self._kernel.read())
         for sensor in asked:
@@ -83,9 +88,8 @@ class Senses:
         """Detach from the kernel and let the threads end."""
         for one in self._runtimes:
             one.close()
-        for log in self._logs:
-            log.paced.close()
-        self._operator.close()
+        for sensor in self._of_node:
+            sensor.close()
         self._kernel.close()
 
     def _sockets(self) -> List[str]:
