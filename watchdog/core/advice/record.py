@@ -45,3 +45,8 @@ class Advice:
             elsewhere=tuple(Elsewhere(one.whom, fill(one.what)) for one in self.elsewhere),
             never=tuple(map(fill, self.never)),
         )
+
+    def sentences(self, facts: Mapping[str, str]) -> Tuple[str, ...]:
+        """For an incident: what others have to do, then what not to do."""
+        one = self.filled(facts)
+        return (*(f"{each.whom}: {each.what}" for each in one.elsewhere), *one.never)

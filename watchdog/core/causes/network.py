@@ -7,13 +7,16 @@ findings that it is given.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional
+from typing import List, Mapping, Optional
 
+from watchdog.core.advice import transfer
+from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
-from watchdog.core.causes.finding import Finding
+from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.demand import Demand
+from watchdog.core.limits import GIB, LimitKind
 from watchdog.core.observation import ProcessSample
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
@@ -28,7 +31,30 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
         found += silent
         found += blocked_pulls(runtime, transfers, demand, silent, limits)
         found += failing_downloads(runtime, transfers, limits)
-    return [_of_runtime(one, world.daemons.get(runtime)) for one in found]
+    return [_advised(_of_runtime(one, world.daemons.get(runtime))) for one in found]
+
+
+_ADVICE: Mapping[Cause, Advice] = {
+    Cause.DOWNLOAD_STALLED: transfer.DOWNLOAD_STALLED,
+    Cause.TIME_LIMIT: transfer.TIME_LIMIT,
+    Cause.SIZE_LIMIT: transfer.EQUAL_SIZES,
+    Cause.RESET_LOOP: transfer.RESET_LOOP,
+    Cause.RANGE_UNSUPPORTED: transfer.RANGE_UNSUPPORTED,
+}
+
+
+def _advised(finding: Finding) -> Finding:
+    """The finding with what to tell whom, as `explain` tells it."""
+    advice = _ADVICE.get(finding.cause)
+    if advice is None or finding.advice:
+        return finding
+    limit = finding.target.limit if finding.target else None
+    if limit is not None and limit.kind is LimitKind.SIZE and limit.value == GIB:
+        advice = transfer.SIZE_LIMIT
+    facts = (
+        {"evidence": limit.evidence, "device": limit.device, "parameter": limit.parameter} if limit else {}
+    )
+    return replace(finding, advice=advice.sentences(facts))
 
 
 def _of_runtime(finding: Finding, daemon: Optional[ProcessSample]) -> Finding:
