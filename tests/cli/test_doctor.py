@@ -147,6 +147,16 @@ def test_a_log_that_cannot_be_read_is_told(quiet):
     assert level_and_words(quiet, "docker.log")[0] == "ok"
 
 
+def test_the_other_logs_are_named_and_one_that_cannot_be_read_is_told(quiet):
+    log = quiet.home / "nginx.log"
+    configure(quiet, f"logs: [{{name: nginx, file: {log}}}, {{name: p2p, container: dfdaemon}}]\n")
+    assert level_and_words(quiet, "logs")[0] == "warn"
+
+    log.write_text("a line\n")
+    level, words = level_and_words(quiet, "logs")
+    assert (level, words) == ("ok", f"nginx ({log}), p2p (container dfdaemon) -> ")
+
+
 def test_a_runtime_that_is_silent_does_not_hold_it_up(quiet):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{quiet.home}/docker.sock")

@@ -94,6 +94,16 @@ def test_what_is_blind_paused_or_without_a_ledger_is_told(host):
     assert "ledger cannot be used" in out
 
 
+def test_the_logs_that_are_followed_are_named_and_a_missing_one_is_blind(host):
+    sensors = (SensorState("log.docker", True), SensorState("log.nginx", False, "no such file"))
+    host.tell(replace(QUIET, sensors=(*sensors, SensorState("log.docker_thread", True))), Vitals())
+
+    out = host.call("status").out
+
+    assert "logs           docker\n" in out
+    assert "blind          log.nginx: no such file" in out
+
+
 def test_json_has_everything_and_whether_it_is_true(host):
     host.tell(HUNG)
 

@@ -12,6 +12,7 @@ from watchdog.core.incident import OPEN, State
 
 _OPEN = {state.value for state in OPEN}
 _LATELY_SHOWN = 3
+_LOG = "log."  # what a log's sensor is named with
 _COLUMN = 17
 
 
@@ -98,6 +99,8 @@ class Screen:
             lines += wrapped(one["runtime"], _runtime(one), column=_COLUMN)
         lost = f", {state['kernel_events_lost']} lost" if state["kernel_events_lost"] else ""
         lines += wrapped("kernel events", f"by {state['engine'] or 'nothing'}{lost}", column=_COLUMN)
+        followed = [one["sensor"][len(_LOG) :] for one in state["sensors"] if _is_followed(one)]
+        lines += wrapped("logs", ", ".join(followed), column=_COLUMN) if followed else []
         for one in state["sensors"]:
             if not one["up"]:
                 detail = f": {one['detail']}" if one["detail"] else ""
@@ -121,6 +124,12 @@ class Screen:
     def _coloured(self, colours: List[str], text: str, indent: int = 0) -> List[str]:
         lines = wrapped("", text, indent, indent) if text else []
         return [self._style(line, *colours) for line in lines]
+
+
+def _is_followed(sensor: Mapping[str, Any]) -> bool:
+    return bool(
+        sensor["up"] and sensor["sensor"].startswith(_LOG) and not sensor["sensor"].endswith("_thread")
+    )
 
 
 def _since(start: Optional[str], end: Optional[str] = None) -> float:

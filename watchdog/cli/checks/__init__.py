@@ -36,6 +36,7 @@ OF_HOST: Tuple[Tuple[str, Examine], ...] = (
     ("clock", agent.clock),
     ("package_manager", host.package_manager),
     ("rivals", host.rivals),
+    ("logs", host.logs),
 )
 
 # Made for each runtime; their id is NAME.ID.

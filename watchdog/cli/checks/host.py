@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import List
 
@@ -70,6 +71,20 @@ def service_manager(patient: Patient) -> Check:
             "give runtimes[] a restart command and a pidfile instead of a service",
         )
     return ok(f"systemd, for {service}")
+
+
+def logs(patient: Patient) -> Check:
+    """The logs that are followed beside the runtimes' own."""
+    from watchdog.sense.log_places import usual_logs
+
+    chosen = patient.config.logs
+    followed = usual_logs() if chosen is None else chosen
+    if not followed:
+        return ok("none beside the runtimes'", "optional: name the kubelet's, a P2P client's, nginx' in logs")
+    unreadable = [log.name for log in followed if log.file and not os.access(log.file, os.R_OK)]
+    if unreadable:
+        return warn(f"{', '.join(unreadable)} cannot be read", "correct logs[].file; hangs are found without")
+    return ok(", ".join(f"{log.name} ({log.place})" for log in followed))
 
 
 def _rivals() -> List[str]:
