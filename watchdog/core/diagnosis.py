@@ -8,7 +8,7 @@ is one symptom has the symptom's name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterable, Mapping, Optional, Tuple
 
 from watchdog.core import strands
 from watchdog.core.advice import node, p2p, registry, transfer
@@ -162,16 +162,20 @@ _PIECE_TOLERANCE_NS = SECOND_NS // 2
 
 
 def _p2p(episode: Episode) -> _Judged:
-    """The generation is in the words; the rest by what explains most."""
     met = _piece_timeout_met(episode)
     if met:
         told = f"Pieces failed {met} s after their start: that is the time-out."
         return "p2p_piece_timeout", "v2_rust", p2p.PIECE_TIMEOUT_RUST, _fact(told)
-    has = _details_with(episode)
+    return (*judge_p2p(episode.details), {})
+
+
+def judge_p2p(details: Iterable[str]) -> Tuple[str, str, Advice]:
+    """Cause, reason and advice: the generation is in the words, the rest by what explains most."""
+    said = tuple(details)
     for beginnings, cause, reason, advice in _P2P:
-        if has(*beginnings):
-            return cause, reason, advice, {}
-    return "mirror_failing", "p2p", p2p.MIRROR_FAILING, {}
+        if any(detail.startswith(beginnings) for detail in said):
+            return cause, reason, advice
+    return "mirror_failing", "p2p", p2p.MIRROR_FAILING
 
 
 def _piece_timeout_met(episode: Episode) -> Optional[int]:
