@@ -6,23 +6,18 @@ told at once, so that a person sees the whole list.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
-from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from watchdog.act import last_answer, package_manager, sessions, systemctl
+from watchdog.act.daemon_command import configuration_faults
 from watchdog.act.identity import Subject, check_not_held
 from watchdog.act.last_answer import LastAnswer
 from watchdog.act.progress import downloads_of, extractions_of
 from watchdog.act.settings import ActSettings
-from watchdog.errors import ProcessGone, Refused, Unavailable, WatchdogError
-from watchdog.host import birth, command, proc
+from watchdog.errors import ProcessGone, Refused, WatchdogError
+from watchdog.host import birth, proc
 
-_VALIDATES_SINCE = 23
-_DEFAULT_CONFIG = "/etc/docker/daemon.json"
-_PROGRAM_DEADLINE_S = 10.0
 _MOVES_WITHIN_S = 1.0
 # What else restarts container runtimes by itself: two of us would fight.
 RIVALS = {
@@ -155,53 +150,3 @@ def _moving(daemon: Subject) -> List[str]:
 
 def _progress(daemon: Subject) -> Dict[str, Tuple[int, int]]:
     return {**downloads_of(daemon.process), **extractions_of(daemon.process)}
-
-
-def configuration_faults(daemon: Subject) -> List[str]:
-    """Why the runtime would not come up again with the configuration that it would read now."""
-    words = birth.arguments(daemon.key)
-    program = shutil.which(words[0], path=birth.environment(daemon.key).get("PATH")) if words else None
-    if program is None:
-        return ["the runtime's program cannot be found: it would not start again"]
-    if _major_version(program) >= _VALIDATES_SINCE:
-        done = command.run([program, *words[1:], "--validate"], _PROGRAM_DEADLINE_S)
-        return [] if done.succeeded else [f"its configuration is not valid: {_last_line(done.stderr)}"]
-    return _json_faults(words)
-
-
-def _major_version(program: str) -> int:
-    """From "Docker version 20.10.24+dfsg1, build 5d6db84"."""
-    done = command.run([program, "--version"], _PROGRAM_DEADLINE_S)
-    words = done.stdout.decode("utf-8", "replace").split()
-    version = words[words.index("version") + 1] if "version" in words[:-1] else ""
-    major = version.split(".")[0]
-    if not done.succeeded or not major.isdigit():
-        raise Unavailable(f"{program} --version does not tell its version")
-    return int(major)
-
-
-def _json_faults(words: Sequence[str]) -> List[str]:
-    """Older daemons cannot check themselves; that the file is JSON can be seen."""
-    path = _option(words, "--config-file")
-    file = Path(path or _DEFAULT_CONFIG)
-    try:
-        value = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return [f"{file} is gone, and it would not start without it"] if path else []
-    except (OSError, ValueError) as error:
-        return [f"{file} cannot be used, so it would not start again: {error}"]
-    return [] if isinstance(value, dict) else [f"{file} is no JSON object, so it would not start again"]
-
-
-def _option(words: Sequence[str], name: str) -> Optional[str]:
-    for word, following in zip(words, [*words[1:], ""]):
-        if word == name:
-            return following
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return None
-
-
-def _last_line(text: bytes) -> str:
-    lines = text.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "no reason was given"

@@ -87,6 +87,14 @@ class DockerApi:
             credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int(struct.unpack("iII", credentials)[0])
 
+    def past_events(
+        self, since_s: float, until_s: float, filters: Mapping[str, List[str]]
+    ) -> List[Dict[str, Any]]:
+        """Events between two times in seconds since the epoch, of the last 256 that dockerd remembers."""
+        times = {"since": f"{since_s:.9f}", "until": f"{until_s:.9f}"}
+        _, body = self._get(f"/events?{urlencode({**times, 'filters': json.dumps(filters)})}")
+        return [event for event in map(_event, body.splitlines()) if event is not None]
+
     def events(self, filters: Mapping[str, List[str]]) -> EventStream:
         """Follow GET /events, e.g. with {"type": ["image"]}.  Closing it is up to the caller."""
         query = urlencode({"filters": json.dumps(filters)})
