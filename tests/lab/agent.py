@@ -64,7 +64,9 @@ class Agent:
         self.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.args = (f"{error}; {self.last_words()}",)
         if self.running:
             self.stop()
 
@@ -126,6 +128,14 @@ class Agent:
         """All incidents that it has recorded, as `incidents --json` tells them."""
         listed: list[dict[str, Any]] = json.loads(self.command("incidents", "--json"))
         return listed
+
+    def last_words(self) -> str:
+        """What it has made of everything so far, for the message of a test that fails."""
+        try:
+            known = [(one["cause"], one["state"], one["next"], one["actions"]) for one in self.incidents()]
+        except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as error:
+            return f"the agent cannot be asked: {error}"
+        return f"the agent: {known or 'no incident'}"
 
     def incident(self, cause: str, *states: str, deadline_s: float = 60.0) -> dict[str, Any]:
         """Wait for an incident of this cause in one of these states (in any, if none is given)."""

@@ -7,10 +7,13 @@ from tests.lab.cases import (
     hands_off,
     hung_decompressor,
     killed_agent,
+    last_resort,
     no_incident,
     observing,
     other_stages,
+    recognised,
     shared_layers,
+    substitution,
 )
 
 CASES = [
@@ -19,6 +22,9 @@ CASES = [
     *shared_layers.CASES,
     *giving_up.CASES,
     *hands_off.CASES,
+    *last_resort.CASES,
+    *recognised.CASES,
+    *substitution.CASES,
     *no_incident.CASES,
     *observing.CASES,
     *killed_agent.CASES,
