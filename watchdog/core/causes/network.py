@@ -14,6 +14,7 @@ from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.demand import Demand
 from watchdog.core.limits import GIB, LimitKind
@@ -27,10 +28,12 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
     limits = world.policy.thresholds
     found: List[Finding] = []
     if transfers.fresh(runtime, world.now_ns):
-        silent = silent_downloads(runtime, transfers, demand, limits)
+        waiting = silent_downloads(runtime, transfers, demand, limits)
+        silent = [one for one in waiting if not waits_for_p2p(one, world)]
         found += silent
         found += blocked_pulls(runtime, transfers, demand, silent, limits)
         found += failing_downloads(runtime, transfers, limits)
+    found += failing_p2p(runtime, world, transfers)
     return [_advised(_of_runtime(one, world.daemons.get(runtime))) for one in found]
 
 
