@@ -12,9 +12,10 @@ from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads, target_of
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.queue import blocked_pulls
-from watchdog.core.demand import Demand
+from watchdog.core.demand import Demand, Waiting
 from watchdog.core.evidence import Kind
 from watchdog.core.limits import LimitKind
+from watchdog.core.observation import Client, ProcessKey
 from watchdog.core.policy import Thresholds
 from watchdog.core.target import Target
 
@@ -243,7 +244,8 @@ def test_other_silent_connections_are_no_manifest(what: str) -> None:
         network.tick(20)
         network.client()
     network.tick(400)
-    demand = replace(network.demand, pushing=what == "a push")
+    push = Waiting(Client(ProcessKey(9, 1), "push", "localhost:5000/big:1", connected=True), 0)
+    demand = replace(network.demand, pushes=(push,) if what == "a push" else ())
     assert silent(network, demand) == []
 
 

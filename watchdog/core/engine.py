@@ -173,7 +173,7 @@ class Engine:
         records, changed = self._records()
         pulls = pull_views(self.world, self.tracks, self.transfers)
         unresolved = any(one.resolved_wall_ns is None for one in self.casebook.open())
-        busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls)
+        busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls) or self.world.pushing()
         return Tick(
             now_ns=self.world.now_ns,
             sentence=sentence(self.casebook, pulls, findings),

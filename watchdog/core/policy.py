@@ -45,7 +45,8 @@ class Thresholds:
 
     `header_wait` doubles with each reset of the same layer.  `waiting`: of a pull
     that has nothing of its own under way.  `cuts`: attempts of one layer that were
-    cut, `alike`: that ended at the same limit.
+    cut, `alike`: that ended at the same limit.  `push_commit`: without an answer to a
+    push, and more after a large layer.  `refusals`: answers of a registry.
     """
 
     stopped: int = 4
@@ -59,6 +60,8 @@ class Thresholds:
     waiting: int = 10
     cuts: int = 3
     alike: int = 2
+    push_commit: int = 60
+    refusals: int = 2
 
 
 @dataclass(frozen=True)

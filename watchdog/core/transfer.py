@@ -28,6 +28,7 @@ from watchdog.core.extraction import GAP_TICKS
 from watchdog.core.feeding import Feeding, fresh_connections
 from watchdog.core.observation import BlobSample, LogLine, TcpEvent, TransferScan
 from watchdog.core.target import port_of
+from watchdog.core.upload import Uploads
 
 FAILURES_KEPT = 40
 ENDS_KEPT = 256
@@ -48,7 +49,8 @@ class _Sight:
 class Transfers:
     """Every download of every runtime, by the scans of the transfer sensor.
 
-    `finished`: the sizes of the layers that came, the newest last.
+    `finished`: the sizes of the layers that came, the newest last.  `uploads`: what
+    the same connections send.
     """
 
     def __init__(self, tick_ns: int) -> None:
@@ -57,6 +59,7 @@ class Transfers:
         self.scans: Dict[str, TransferScan] = {}
         self.scanned_ns: Dict[str, int] = {}
         self.finished: Dict[str, Tuple[int, ...]] = {}
+        self.uploads = Uploads()
         self._feeding: Dict[str, Feeding] = {}
         self._sights: Dict[str, Dict[int, _Sight]] = {}
         self._begins: Dict[int, int] = {}  # local port -> when it was connected
@@ -110,6 +113,7 @@ class Transfers:
         found = self._join(name, found, now_ns)
         self.downloads[name] = {one.name: one for one in found}
         self._note_finished(name, before, scan)
+        self.uploads.update(scan, now_ns, self.tick_ns)
         self.scans[name], self.scanned_ns[name] = scan, now_ns
 
     # --- questions --------------------------------------------------------------------------

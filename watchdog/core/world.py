@@ -98,6 +98,11 @@ class World:
         until = self.operator.paused_until_wall_ns
         return until is not None and self.wall_ns() < until
 
+    def pushing(self) -> bool:
+        """True while somebody pushes."""
+        clients = (client for scan in self.clients.values() for client in scan.clients)
+        return any(one.verb == "push" and one.connected is not False for one in clients)
+
     def exclusive_in_flight(self) -> Optional[ActionStarted]:
         """The action that forbids a second one.
 

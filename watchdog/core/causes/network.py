@@ -15,7 +15,9 @@ from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
+from watchdog.core.causes.push import failing_pushes
 from watchdog.core.causes.queue import blocked_pulls
+from watchdog.core.causes.registry import registry_errors
 from watchdog.core.demand import Demand
 from watchdog.core.limits import GIB, LimitKind
 from watchdog.core.observation import ProcessSample
@@ -34,6 +36,8 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
         found += blocked_pulls(runtime, transfers, demand, silent, limits)
         found += failing_downloads(runtime, transfers, limits)
     found += failing_p2p(runtime, world, transfers)
+    found += failing_pushes(runtime, world, transfers, demand, limits)
+    found += registry_errors(runtime, world, transfers, demand, limits)
     return [_advised(_of_runtime(one, world.daemons.get(runtime))) for one in found]
 
 
