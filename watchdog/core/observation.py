@@ -178,7 +178,11 @@ class Sight(str, Enum):
 
 @dataclass(frozen=True)
 class RuntimeSeen:
-    """The runtime as its own API and /proc tell it; repeated when it changes."""
+    """The runtime as its own API and /proc tell it; repeated when it changes.
+
+    `download_attempts` and `download_slots`: how often it tries a layer, and how
+    many layers it downloads at a time.
+    """
 
     runtime: str
     kind: str
@@ -193,6 +197,8 @@ class RuntimeSeen:
     containers_running: Optional[int] = None
     swarm: Optional[bool] = None
     detail: str = ""
+    download_attempts: Optional[int] = None
+    download_slots: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Type, TypeVar
 from watchdog.core.observation import Api, Executable, Observation, ProcessKey, RuntimeSeen, Sight
 from watchdog.errors import ProcessGone, WatchdogError
 from watchdog.host import proc
+from watchdog.host.dockerd_settings import DockerdSettings, read_settings
 from watchdog.host.proc import PROC
 from watchdog.sense.health import Health
 from watchdog.sense.interview import Interview
@@ -52,6 +53,7 @@ class RuntimeSensor:
         self._process: Optional[ProcessKey] = None
         self._exe: Optional[Executable] = None
         self._namespace_depth = 1
+        self._settings = DockerdSettings()
         self._found_ns = 0
         self._interview = Interview(self._path)
         self._told: Optional[RuntimeSeen] = None
@@ -96,6 +98,7 @@ class RuntimeSensor:
             with proc.open_process(process, self._root) as opened:
                 self._exe = opened.exe()
                 self._namespace_depth = opened.status().namespace_depth
+            self._settings = read_settings(process, self._root)
         except ProcessGone:
             self._process = None
 
@@ -145,6 +148,8 @@ class RuntimeSensor:
             containers_running=_of_type(info.get("ContainersRunning"), int),
             swarm=_swarm(info),
             detail="; ".join(text for text in (talk.detail, EXPLANATIONS.get(sight, "")) if text),
+            download_attempts=self._settings.attempts,
+            download_slots=self._settings.slots,
         )
 
 

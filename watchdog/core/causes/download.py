@@ -30,7 +30,7 @@ def silent_downloads(runtime: str, transfers: Transfers, demand: Demand, limits:
     """download_stalled and header_wait: every download of a runtime whose peer is silent."""
     downloads = transfers.of(runtime)
     seen = transfers.seen_since(runtime)
-    found = [_stalled(one, limits) or _header_wait(one, demand, seen, limits) for one in downloads]
+    found = [_stalled(one, demand, limits) or _header_wait(one, demand, seen, limits) for one in downloads]
     request = _lone_request(runtime, transfers, demand, limits)
     return [one for one in (*found, request) if one is not None]
 
@@ -45,12 +45,14 @@ def runtime_of(daemon: ProcessKey) -> ProcessSample:
     return ProcessSample(daemon, 0, "dockerd")
 
 
-def target_of(download: Download, connection: Optional[ConnectionSample] = None) -> Target:
-    """The download as an incident keeps it."""
+def target_of(
+    download: Download, connection: Optional[ConnectionSample] = None, attempts: Optional[int] = None
+) -> Target:
+    """The download as an incident keeps it; `attempts` as configured, the log's word counts more."""
     return Target(
         blob=download.blob,
         connection=connection,
-        attempts=download.limit,
+        attempts=download.limit or attempts,
         failures=download.failures,
         resets=sum(one.ending is Ending.OURS for one in download.attempts),
     )
@@ -59,7 +61,7 @@ def target_of(download: Download, connection: Optional[ConnectionSample] = None)
 # --- in the middle of a layer -------------------------------------------------------
 
 
-def _stalled(one: Download, limits: Thresholds) -> Optional[Finding]:
+def _stalled(one: Download, demand: Demand, limits: Thresholds) -> Optional[Finding]:
     fitting = one.feed.fitting if one.phase is Phase.UNCLEAR else _of(one.connection)
     if one.samples == 0 or one.phase not in (Phase.RECEIVING, Phase.UNCLEAR):
         return None
@@ -74,7 +76,7 @@ def _stalled(one: Download, limits: Thresholds) -> Optional[Finding]:
         samples=one.samples,
         threshold=limits.stalled,
         since_ns=one.since_ns,
-        target=target_of(one, one.connection),
+        target=target_of(one, one.connection, demand.attempts),
         hands_off="" if one.connection else f"{len(fitting)} connections may be this layer's",
     )
 
@@ -95,7 +97,7 @@ def _header_wait(
     if not all(_is_silent(each) for each in one.waiting):
         return None
     target = replace(
-        target_of(one, None if one.contested else one.waiting[0]),
+        target_of(one, None if one.contested else one.waiting[0], demand.attempts),
         registry_ports=tuple(sorted(demand.loopback_ports)),
         older=tuple(sorted(inode for inode, since_ns in seen_since.items() if since_ns < one.unfed_since_ns)),
     )
