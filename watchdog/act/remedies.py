@@ -6,9 +6,11 @@ from typing import Any, Mapping
 
 from watchdog.act.disable_pigz import DISABLE_PIGZ
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
+from watchdog.act.raise_p2p_timeout import RAISE_P2P_TIMEOUT
 from watchdog.act.remedy import RemedyCode
 from watchdog.act.repull import REPULL
 from watchdog.act.reset_connection import RESET_CONNECTION
+from watchdog.act.restart_p2p import RESTART_P2P
 from watchdog.act.restart_runtime import RESTART_RUNTIME
 from watchdog.act.resume import RESUME
 from watchdog.act.substitute_decompressor import SUBSTITUTE_DECOMPRESSOR
@@ -23,6 +25,8 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         REPULL,
         DISABLE_PIGZ,
         RESTART_RUNTIME,
+        RAISE_P2P_TIMEOUT,
+        RESTART_P2P,
         RESET_CONNECTION,
     )
 }

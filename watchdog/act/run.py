@@ -24,6 +24,8 @@ How each remedy's `trace` knows, without a word from the killed process:
 | restart_runtime         | the old process lives and no restart command is at work    |
 | disable_pigz            | as restart_runtime                                         |
 | reset_connection        | the runtime still has the socket of that cookie            |
+| restart_p2p             | the old process lives                                      |
+| raise_p2p_timeout       | its file is as it was, or the old process lives            |
 
 PULL_WATCHDOG_TEST_CRASH=before_intent|after_intent|after_effect|after_result
 makes this process kill itself there; it exists for the tests of this table.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import FrozenSet, Mapping, Optional, Tuple
 
 from watchdog.config import DEFAULT_DEADLINES_NS, Config, RuntimeConfig
+from watchdog.config_p2p import P2pConfig
 from watchdog.core.policy import DEFAULT_EXPIRIES_NS, DEFAULT_ON, Mode, Remedy
 from watchdog.errors import Refused
 
@@ -37,6 +38,7 @@ class ActSettings:
     inhibit_files: Tuple[Path, ...] = ()
     lock_wait_s: float = 5.0
     dpkg_hooks: Path = DPKG_HOOKS
+    p2p: Optional[P2pConfig] = P2pConfig()  # noqa: RUF009  (frozen)
 
     @property
     def socket_path(self) -> Optional[str]:
@@ -59,4 +61,5 @@ def settings_for(config: Config, runtime: str) -> ActSettings:
         deadlines_ns=config.deadlines_ns,
         expiries_ns=config.policy.expiries_ns,
         inhibit_files=(config.run_dir / "inhibit", HOST_INHIBIT),
+        p2p=config.p2p,
     )

@@ -35,6 +35,8 @@ FREEING: Mapping[Cause, Tuple[Remedy, ...]] = {
     Cause.DAEMON_STOPPED: (_R.RESUME, _R.RESTART_RUNTIME),
     Cause.DOWNLOAD_STALLED: (_R.RESET_CONNECTION,),
     Cause.HEADER_WAIT: (_R.RESET_CONNECTION,),
+    Cause.P2P_PIECE_TIMEOUT: (_R.RAISE_P2P_TIMEOUT, _R.RESTART_P2P),
+    Cause.P2P_NO_SCHEDULER: (_R.RESTART_P2P,),
 }
 STOPPED = (Cause.DECOMPRESSOR_STOPPED, Cause.UNTAR_STOPPED, Cause.DAEMON_STOPPED)
 TOLD = "told only: nothing on this node can free it safely"
@@ -210,6 +212,8 @@ def _attempt(remedy: Remedy, incident: Incident, world: World, history: History)
         return Wait(f"{name} again in {pause / 1e9:.0f} s")
     if remedy is Remedy.KILL_DECOMPRESSOR and not _clients_known(incident, world):
         return Wait("who waits for the layer is not known yet")
+    if remedy in (Remedy.RAISE_P2P_TIMEOUT, Remedy.RESTART_P2P) and _p2p_moves(world):
+        return Wait("transfers go through the P2P client, and a restart would lose them")
     return Act(remedy, _reason(incident))
 
 
@@ -223,6 +227,12 @@ def _clients_known(incident: Incident, world: World) -> bool:
     if scan is None or not scan.complete:
         return False
     return world.now_ns - world.clients_seen_ns[incident.runtime] <= 10 * world.policy.tick_ns
+
+
+def _p2p_moves(world: World) -> bool:
+    """Unknown is no idleness either."""
+    newest = world.p2p[-1][1] if world.p2p else None
+    return newest is None or (newest.process is not None and newest.moving is not False)
 
 
 def _within_budget(remedy: Remedy, incident: Incident, policy: Policy, history: History) -> bool:

@@ -81,6 +81,8 @@ FREEING = frozenset(
         Remedy.DISABLE_PIGZ,
         Remedy.RESTART_RUNTIME,
         Remedy.RESET_CONNECTION,
+        Remedy.RAISE_P2P_TIMEOUT,
+        Remedy.RESTART_P2P,
     )
 )
 EFFECTIVE = (Outcome.DONE, Outcome.EXPIRED)

@@ -181,7 +181,8 @@ class RuntimeSeen:
     """The runtime as its own API and /proc tell it; repeated when it changes.
 
     `download_attempts` and `download_slots`: how often it tries a layer, and how
-    many layers it downloads at a time.
+    many layers it downloads at a time.  `data_root_full`: next to nothing can be
+    written there any more.
     """
 
     runtime: str
@@ -197,6 +198,7 @@ class RuntimeSeen:
     containers_running: Optional[int] = None
     swarm: Optional[bool] = None
     detail: str = ""
+    data_root_full: Optional[bool] = None
     download_attempts: Optional[int] = None
     download_slots: Optional[int] = None
 
@@ -467,7 +469,7 @@ class P2pSeen:
     nobody could be asked.  `piece_timeout` is as written, `foreign_key`: another
     generation's stands there, which this one ignores.  `tasks_failed`,
     `tasks_running` and `traffic_bytes` are its own counters; `stored_bytes` the size
-    of the files of its store that it has open.
+    of the files of its store that it has open.  `moving`: transfers go through it.
     """
 
     generation: str
@@ -483,6 +485,7 @@ class P2pSeen:
     tasks_running: Optional[int] = None
     traffic_bytes: Optional[int] = None
     stored_bytes: Optional[int] = None
+    moving: Optional[bool] = None
 
 
 Observation = Union[

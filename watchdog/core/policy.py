@@ -37,6 +37,8 @@ class Remedy(str, Enum):
     DISABLE_PIGZ = "disable_pigz"
     RESTART_RUNTIME = "restart_runtime"
     RESET_CONNECTION = "reset_connection"
+    RAISE_P2P_TIMEOUT = "raise_p2p_timeout"
+    RESTART_P2P = "restart_p2p"
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,14 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.DISABLE_PIGZ: Budget(1, 7 * DAY_NS),
     Remedy.RESTART_RUNTIME: Budget(1, 6 * HOUR_NS, cooldown_ns=HOUR_NS),
     Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
+    Remedy.RAISE_P2P_TIMEOUT: Budget(1, DAY_NS),
+    Remedy.RESTART_P2P: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
 }
 
 DEFAULT_EXPIRIES_NS: Mapping[Remedy, int] = {
     Remedy.SUBSTITUTE_DECOMPRESSOR: DAY_NS,
     Remedy.DISABLE_PIGZ: 7 * DAY_NS,
+    Remedy.RAISE_P2P_TIMEOUT: 7 * DAY_NS,
 }
 
 

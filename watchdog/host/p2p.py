@@ -13,7 +13,7 @@ import socket
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
 from watchdog.config_p2p import P2pConfig
 from watchdog.core.dragonfly import COMMS, PRODUCTS, Generation, Port, Product
@@ -24,6 +24,7 @@ from watchdog.host.proc import PROC, Process
 from watchdog.host.sock_diag import Entry, SockDiag
 
 ANSWER_WITHIN_S = 1.0
+PAYLOAD_BYTES = 4096  # in two seconds; keep-alives and announcements are smaller
 _MOST_CONFIG_BYTES = 1 << 20
 _MOST_ANSWER_BYTES = 4 << 20
 _PIECE_BYTES = 65536
@@ -131,15 +132,24 @@ def parse_counters(text: str, beginning: str) -> Dict[str, int]:
     return found
 
 
-def moved_bytes(process: Process) -> Dict[int, int]:
-    """For each of its connections that is up, who ever opened it: the bytes that went over it."""
-    with SockDiag() as diag:
-        up = [one for one in _sockets(diag, process) if one.state == tcp.ESTABLISHED]
+def traffic(key: ProcessKey) -> Dict[int, int]:
+    """The bytes that went over each connection of it and its children that is up, by its cookie.
+
+    Raises ProcessGone, Unavailable or Deadline.
+    """
+    with proc.open_process(key) as process, SockDiag() as diag:
+        family = [key.pid, *process.children()]
+        up = [one for pid in family for one in _sockets_of(diag, pid) if one.state == tcp.ESTABLISHED]
         asked = [diag.details(one) for one in up]
     return {
         entry.cookie: (info.received_bytes or 0) + (info.acked_bytes or 0)
         for entry, info in filter(None, asked)
     }
+
+
+def moves(before: Mapping[int, int], after: Mapping[int, int]) -> bool:
+    """Whether more went over one of the connections than heartbeats do."""
+    return any(total - before.get(cookie, 0) >= PAYLOAD_BYTES for cookie, total in after.items())
 
 
 def stored_bytes(key: ProcessKey) -> Optional[int]:
@@ -268,6 +278,14 @@ def _listening(process: Process) -> FrozenSet[int]:
 def _sockets(diag: SockDiag, process: Process) -> List[Entry]:
     held = tcp.sockets_of(process)
     return diag.tcp(frozenset(held)) if held else []
+
+
+def _sockets_of(diag: SockDiag, pid: int) -> List[Entry]:
+    try:
+        with Process(pid) as process:
+            return _sockets(diag, process)
+    except ProcessGone:
+        return []  # a dfget that has done its work
 
 
 def _open_files(pid: int) -> Iterator[int]:

@@ -5,11 +5,11 @@ Law: a node without one costs a look at the names of its processes twice a minut
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Mapping, Optional, Tuple
 
 from watchdog.config_p2p import P2pConfig
 from watchdog.core.dragonfly import Generation
-from watchdog.core.observation import Api, Observation, P2pSeen
+from watchdog.core.observation import Api, Observation, P2pSeen, ProcessKey
 from watchdog.errors import ProcessGone, WatchdogError
 from watchdog.host import p2p
 from watchdog.host.p2p import P2pClient
@@ -27,6 +27,7 @@ class P2pSensor:
         self._client: Optional[P2pClient] = None
         self._version: Optional[str] = None
         self._found_ns: Optional[int] = None
+        self._traffic: Tuple[Optional[ProcessKey], Mapping[int, int]] = (None, {})
 
     def read(self, now_ns: int) -> List[Observation]:
         """One P2pSeen, while there is a client, running or only configured."""
@@ -63,7 +64,6 @@ class P2pSensor:
         counters = p2p.parse_counters(counted, product.metrics)
         if answers and self._version is None:
             self._version = p2p.version(client, counted) or ""
-        is_v1 = client.generation is Generation.V1 and client.process is not None
         return P2pSeen(
             generation=client.generation.value,
             address=client.address,
@@ -77,5 +77,21 @@ class P2pSensor:
             tasks_failed=counters.get(product.failed),
             tasks_running=counters.get(product.running),
             traffic_bytes=counters.get(product.traffic),
-            stored_bytes=p2p.stored_bytes(client.process) if is_v1 and client.process else None,
+            stored_bytes=self._stored(client),
+            moving=self._moves(client.process),
         )
+
+    def _stored(self, client: P2pClient) -> Optional[int]:
+        is_v1 = client.generation is Generation.V1
+        return p2p.stored_bytes(client.process) if is_v1 and client.process is not None else None
+
+    def _moves(self, process: Optional[ProcessKey]) -> Optional[bool]:
+        """Whether transfers went through it since the last look; None where that cannot be seen."""
+        if process is None:
+            return None
+        known, before = self._traffic
+        try:
+            self._traffic = (process, p2p.traffic(process))
+        except WatchdogError:
+            return None
+        return p2p.moves(before, self._traffic[1]) if known == process else None
