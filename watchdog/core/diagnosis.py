@@ -220,7 +220,7 @@ def _answers(episode: Episode) -> _Judged:
     return "registry_error", "", registry.SERVER_ERROR, _fact(f"Statuses: {statuses}." if statuses else "")
 
 
-_ADVICE_BY_KIND = {
+ADVICE_BY_KIND = {
     Kind.NET_TIMEOUT: transfer.NET_TIMEOUT,
     Kind.NET_REFUSED: transfer.NET_REFUSED,
     Kind.DNS: node.DNS,
@@ -241,7 +241,7 @@ _ADVICE_BY_KIND = {
 def _by_its_name(episode: Episode) -> _Judged:
     """A strand that is one symptom's own."""
     kind = Kind(episode.strand)
-    return kind.value, "", _ADVICE_BY_KIND[kind], {}
+    return kind.value, "", ADVICE_BY_KIND[kind], {}
 
 
 _JUDGES: Dict[str, Callable[[Episode], _Judged]] = {

@@ -23,7 +23,7 @@ from typing import Dict, List, Set, Tuple
 
 from watchdog.core.casebook import Casebook
 from watchdog.core.causes import Finding, find
-from watchdog.core.causes.finding import STANDSTILLS
+from watchdog.core.causes.finding import FOR_PEOPLE, STANDSTILLS
 from watchdog.core.causes.network import find_network
 from watchdog.core.decision import (
     FREEING,
@@ -172,7 +172,8 @@ class Engine:
         findings = self._all()
         records, changed = self._records()
         pulls = pull_views(self.world, self.tracks, self.transfers)
-        unresolved = any(one.resolved_wall_ns is None for one in self.casebook.open())
+        open_ = [one for one in self.casebook.open() if one.cause not in FOR_PEOPLE]
+        unresolved = any(one.resolved_wall_ns is None for one in open_)
         busy = any(self.tracks.pipelines.values()) or unresolved or bool(pulls) or self.world.pushing()
         return Tick(
             now_ns=self.world.now_ns,
@@ -190,7 +191,7 @@ class Engine:
             awaited=self._awaited(),
             paused=self.world.operator.pause_reason if self.world.paused() else "",
             inhibited="inhibited" if self.world.operator.inhibited else "",
-            active=busy or bool(findings),
+            active=busy or any(one.cause not in FOR_PEOPLE for one in findings),
         )
 
     def _records(self) -> Tuple[Tuple[Dict[str, object], ...], Tuple[str, ...]]:

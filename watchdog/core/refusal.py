@@ -54,9 +54,14 @@ class Refusal:
         return self.symptom.kind in answers or self.reason in (INGRESS_404, UPLOAD_UNKNOWN)
 
     @property
+    def is_limit(self) -> bool:
+        """It is refused for a limit of the asker's: for a pull another cause (logged.py)."""
+        return self.symptom.kind is SymptomKind.RATE_LIMITED
+
+    @property
     def says_too_much(self) -> bool:
         """The answer itself says that there is too much to do."""
-        return self.symptom.status in _OVERLOADED or self.symptom.kind is SymptomKind.RATE_LIMITED
+        return self.symptom.status in _OVERLOADED or self.is_limit
 
     @property
     def reason(self) -> str:
@@ -65,7 +70,7 @@ class Refusal:
             return INGRESS_404
         if "blob upload unknown" in self.error:
             return UPLOAD_UNKNOWN
-        if self.symptom.kind is SymptomKind.RATE_LIMITED:
+        if self.is_limit:
             return str(TOO_MANY)
         return str(self.symptom.status) if self.symptom.status else ""
 

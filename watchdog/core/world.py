@@ -12,6 +12,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Type
 from watchdog.core.observation import (
     ActionFinished,
     ActionStarted,
+    Client,
     ClientScan,
     ExtractionScan,
     Frame,
@@ -41,6 +42,7 @@ STOPS_KEPT = 64
 NAMES_KEPT = 64
 MANIFESTS_KEPT = 256  # the newest; a node pulls far fewer at once
 IMAGE_EVENTS_KEPT = 256
+LEFT_KEPT = 64
 TCP_EVENTS_KEPT = 512
 P2P_LOOKS_KEPT = 128
 
@@ -64,6 +66,7 @@ class World:
         self.asked_for: Dict[str, str] = {}  # by repository: the newest name that the log tells
         self.stops: Dict[int, ProcessEvent] = {}  # by pid: the newest stop signal that it got
         self.in_flight: Dict[str, ActionStarted] = {}
+        self.left: Deque[Tuple[int, str, Client]] = deque(maxlen=LEFT_KEPT)  # clients that ended, with when
         self.told: Dict[str, Deque[Told]] = {}  # by runtime: lines with a symptom, newest last
         # With the wall time at which each was seen: an image may arrive while nobody looks yet.
         self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
@@ -120,6 +123,11 @@ class World:
         self.runtimes[seen.runtime] = seen
 
     def _on_clients(self, seen: ClientScan) -> None:
+        before = self.clients.get(seen.runtime)
+        there = {one.key for one in seen.clients}
+        for one in before.clients if before is not None and seen.complete else ():
+            if one.key not in there:
+                self.left.append((self.now_ns, seen.runtime, one))
         self.clients[seen.runtime] = seen
         self.clients_seen_ns[seen.runtime] = self.now_ns
 

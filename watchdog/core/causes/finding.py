@@ -54,6 +54,18 @@ class Cause(str, Enum):
 
 
 HUNG_DECOMPRESSOR = (Cause.DECOMPRESSOR_SPINNING, Cause.DECOMPRESSOR_BLOCKED)
+# Only people mend these, and time: nothing is looked at oftener for them.
+FOR_PEOPLE = frozenset(
+    {
+        Cause.RATE_LIMITED,
+        Cause.AUTH,
+        Cause.NOT_FOUND,
+        Cause.DNS,
+        Cause.TLS,
+        Cause.DISK_FULL,
+        Cause.INTEGRITY,
+    }
+)
 STANDSTILLS = (Cause.DAEMON_STOPPED, Cause.DAEMON_HELD)  # of the runtime: they explain all that is behind it
 
 

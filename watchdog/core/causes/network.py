@@ -14,6 +14,7 @@ from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.causes.logged import logged
 from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
 from watchdog.core.causes.push import failing_pushes
 from watchdog.core.causes.queue import blocked_pulls
@@ -38,6 +39,7 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
     found += failing_p2p(runtime, world, transfers)
     found += failing_pushes(runtime, world, transfers, demand, limits)
     found += registry_errors(runtime, world, transfers, demand, limits)
+    found += logged(runtime, world)
     return [_advised(_of_runtime(one, world.daemons.get(runtime))) for one in found]
 
 

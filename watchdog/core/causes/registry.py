@@ -30,6 +30,7 @@ _ADVICE: Mapping[str, Advice] = {
     "storage": advice.STORAGE,
     "quota_lock": advice.QUOTA_LOCK,
     "registry_down": advice.REGISTRY_DOWN,
+    "413": advice.PUSH_RETRY_LOOP,
 }
 
 
@@ -81,7 +82,7 @@ def _judged(
     waiting, seen = by_host[host], world.runtimes.get(runtime)
     since_ns = min(one.since_ns for one in waiting)
     told = of_host(refusals(runtime, world, verb, since_ns), host, list(by_host))
-    answers = [one for one in told if one.is_answer]
+    answers = [one for one in told if one.is_answer and not (verb is Verb.PULL and one.is_limit)]
     if not answers or seen is None or seen.process is None:
         return None
     reason, seen_there = why(runtime, world, answers[0].at_ns) if answers[-1].symptom.status else ("", None)

@@ -1,0 +1,231 @@
+"""What a log line names and only people can mend: a limit, a password, a name, a full disk.
+
+Nothing is repeated or changed for these; whose turn it is is told.
+
+Law: a line alone confirms nothing.  It counts where something else agrees with
+it at that moment: the client that asked has left without its image, or the
+runtime had a connection then.  What anybody may mistype counts only when it
+comes again: a person's failed pull is that person's, and nobody is woken for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.diagnosis import ADVICE_BY_KIND
+from watchdog.core.evidence import Evidence, Kind
+from watchdog.core.observation import Api, Client, ProcessSample, TcpEvent
+from watchdog.core.reference import DEFAULT_REGISTRY, Reference, parse_reference
+from watchdog.core.symptom import SymptomKind
+from watchdog.core.target import Target
+from watchdog.core.told import Told
+from watchdog.core.world import World
+
+SECOND_NS = 1_000_000_000
+QUIET_NS = 3600 * SECOND_NS  # an hour without it, and it is over
+ONE_FAILURE_NS = 8 * SECOND_NS  # lines so near to each other are of one pull; the kubelet waits 10 s at least
+LEAVES_WITHIN_NS = 15 * SECOND_NS  # between the line and the sight that the client is gone
+TALKS_WITHIN_NS = 5 * SECOND_NS
+
+_OF_PUSH = re.compile("Upload failed|\\bpush")
+_SERIOUS = ("error", "fatal", "")  # what is only a warning is followed by another endpoint
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """`times`: how often it must fail.  `connected`: whether a connection of the runtime speaks for it."""
+
+    kind: SymptomKind
+    times: int
+    connected: bool
+
+
+_MANNERS: Mapping[Cause, _Manner] = {
+    Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1, True),
+    Cause.AUTH: _Manner(SymptomKind.AUTH, 3, True),
+    Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3, True),
+    Cause.DNS: _Manner(SymptomKind.DNS, 2, False),
+    Cause.TLS: _Manner(SymptomKind.TLS, 2, True),
+    Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, False),
+    Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, True),
+}
+_OF_A_REGISTRY = (Cause.RATE_LIMITED, Cause.DNS, Cause.TLS)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A line about a pull or push that failed, and what agrees with it.  `where`: what it is about."""
+
+    told: Told
+    where: str
+    image: str
+    agrees: Tuple[Evidence, ...]
+
+
+def logged(runtime: str, world: World) -> List[Finding]:
+    """What the logs of the last hour name, where something beside them agrees."""
+    daemon = _daemon(runtime, world)
+    lines = [one for one in world.told.get(runtime, ()) if one.at_ns > world.now_ns - QUIET_NS]
+    if daemon is None or not lines:
+        return []
+    found = (_find(runtime, cause, manner, lines, daemon, world) for cause, manner in _MANNERS.items())
+    return [finding for findings in found for finding in findings]
+
+
+def _find(
+    runtime: str, cause: Cause, manner: _Manner, lines: Sequence[Told], daemon: ProcessSample, world: World
+) -> List[Finding]:
+    told = [one for one in lines if one.symptom.kind is manner.kind and _is_final(one)]
+    if cause is Cause.RATE_LIMITED:  # a push is limited because it is too much for the registry
+        told = [one for one in told if not _OF_PUSH.search(one.text)]
+    failures = [_failure(runtime, cause, one, manner.connected, world) for one in told]
+    by_where: Dict[str, List[_Failure]] = {}
+    for failure in failures:
+        by_where.setdefault(failure.where, []).append(failure)
+    return [
+        _finding(runtime, cause, where, which, daemon)
+        for where, which in by_where.items()
+        if _count(which) >= manner.times
+        and any(one.agrees for one in which)
+        and not _was_mended(runtime, cause, which[-1], world)
+    ]
+
+
+def _is_final(one: Told) -> bool:
+    """Whether it is about the end of an attempt, and not about a mirror that another endpoint follows."""
+    return one.symptom.level in _SERIOUS and "next endpoint" not in one.text
+
+
+def _count(failures: Iterable[_Failure]) -> int:
+    """How many pulls failed: each writes several lines, and several logs tell of it."""
+    count, last_ns = 0, None
+    for at_ns in sorted(one.told.at_ns for one in failures):
+        if last_ns is None or at_ns - last_ns > ONE_FAILURE_NS:
+            count += 1
+        last_ns = at_ns
+    return count
+
+
+def _failure(runtime: str, cause: Cause, told: Told, connected: bool, world: World) -> _Failure:
+    client = _who_left(runtime, told, world)
+    named = _named(told)
+    image = str(named or "") or (client.image or "" if client else "")
+    agrees = [_left(client)] if client is not None else []
+    event = _connection(runtime, told, world) if connected else None
+    if event is not None:
+        agrees.append(_talked(event))
+    if cause is Cause.DISK_FULL and world.runtimes[runtime].data_root_full:
+        agrees.append(Evidence(Kind.COUNTERS, f"{world.runtimes[runtime].data_root} has no space left"))
+    return _Failure(told, _where(cause, told, parse_reference(image)), image, tuple(agrees))
+
+
+def _named(told: Told) -> Optional[Reference]:
+    """The image that the line names; one out of the path of a request is the asked registry's."""
+    image, address = told.symptom.image, told.symptom.address
+    if address and image and f"{address}/v2/{image.partition(':')[0]}" in told.text:
+        image = f"{address}/{image}"
+    return parse_reference(image) if image else None
+
+
+def _where(cause: Cause, told: Told, image: Optional[Reference]) -> str:
+    """What the fault is of; the same in each line about the same fault."""
+    if cause is Cause.DISK_FULL:
+        return "disk"
+    if cause in (Cause.NOT_FOUND, Cause.INTEGRITY):
+        return str(image or told.symptom.digest)
+    if cause is Cause.AUTH and image is not None:
+        return image.repository
+    registry = told.symptom.address or (image.registry if image else "")
+    return DEFAULT_REGISTRY if registry.endswith(f".{DEFAULT_REGISTRY}") else registry
+
+
+def _finding(
+    runtime: str, cause: Cause, where: str, failures: Sequence[_Failure], daemon: ProcessSample
+) -> Finding:
+    agreeing = [one for one in failures if one.agrees][-1]
+    newest = failures[-1].told
+    kind = _MANNERS[cause].kind
+    advice = ADVICE_BY_KIND[kind].filled({"evidence": ""})
+    return Finding(
+        runtime=runtime,
+        cause=cause,
+        culprit=daemon,
+        evidence=(Evidence(Kind.LOG, f"{newest.source}: {newest.text}"), *agreeing.agrees),
+        samples=_count(failures),
+        since_ns=failures[0].told.at_ns,
+        threshold=_MANNERS[cause].times,
+        subject=f"{cause.value} {where}",
+        target=Target(endpoint=where),
+        images=tuple(dict.fromkeys(one.image for one in failures if one.image)),
+        advice=(*advice.here, *advice.sentences({})),
+    )
+
+
+# --- what agrees with a line ---------------------------------------------------------------
+
+
+def _who_left(runtime: str, told: Told, world: World) -> Optional[Client]:
+    """The client that pulled or pushed, and was gone right after the line, without its image."""
+    for at_ns, left_runtime, client in reversed(world.left):
+        is_near = -TALKS_WITHIN_NS <= at_ns - told.at_ns <= LEAVES_WITHIN_NS
+        if is_near and left_runtime == runtime and client.verb in ("pull", "push"):
+            image = str(parse_reference(client.image or "") or "?")
+            if not _has_come(runtime, image, told.at_ns - LEAVES_WITHIN_NS, world):
+                return client
+    return None
+
+
+def _left(client: Client) -> Evidence:
+    what = f"docker {client.verb} {client.image or ''}".strip()
+    return Evidence(
+        Kind.PROCESS_STATE, f"{what} (pid {client.key.pid}) ended then, and the image did not come"
+    )
+
+
+def _connection(runtime: str, told: Told, world: World) -> Optional[TcpEvent]:
+    """A connection of the runtime's that began or ended at that moment."""
+    process = world.runtimes[runtime].process
+    pid = process.pid if process is not None else 0
+    near = (
+        event
+        for event in reversed(world.tcp)
+        if event.pid == pid and event.what == "state" and abs(event.at_ns - told.at_ns) <= TALKS_WITHIN_NS
+    )
+    return next(near, None)
+
+
+def _talked(event: TcpEvent) -> Evidence:
+    peer = f"{event.remote_address or 'a peer'}:{event.remote_port}"
+    return Evidence(Kind.KERNEL_EVENT, f"the runtime was connected to {peer} at that moment")
+
+
+def _was_mended(runtime: str, cause: Cause, last: _Failure, world: World) -> bool:
+    """Whether the image has come since, or another one whose way was the same."""
+    own = f"{last.where}/" if cause in _OF_A_REGISTRY else "" if cause is Cause.DISK_FULL else last.image
+    return _has_come(runtime, own, last.told.at_ns, world)
+
+
+def _has_come(runtime: str, beginning: str, since_ns: int, world: World) -> bool:
+    since_wall_ns = world.wall_ns(since_ns)
+    return any(
+        at_wall_ns >= since_wall_ns
+        and event.runtime == runtime
+        and event.action == "pull"
+        and event.reference.startswith(beginning)
+        for at_wall_ns, event in world.image_events
+    )
+
+
+def _daemon(runtime: str, world: World) -> Optional[ProcessSample]:
+    """The runtime's process, as the newest look showed it."""
+    seen = world.runtimes.get(runtime)
+    if seen is None or seen.process is None or seen.api is Api.ABSENT:
+        return None
+    known = world.daemons.get(runtime)
+    if known is not None and known.key == seen.process:
+        return known
+    comm = seen.exe.path.rpartition("/")[2] if seen.exe else ""
+    return ProcessSample(seen.process, parent_pid=0, comm=comm)
