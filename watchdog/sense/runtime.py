@@ -14,6 +14,7 @@ from watchdog.errors import ProcessGone, WatchdogError
 from watchdog.host import proc
 from watchdog.host.dockerd_settings import DockerdSettings, read_settings
 from watchdog.host.proc import PROC
+from watchdog.host.room import Room
 from watchdog.sense.health import Health
 from watchdog.sense.interview import Interview
 from watchdog.sense.sight import EXPLANATIONS, is_remote, sight_of
@@ -58,6 +59,7 @@ class RuntimeSensor:
         self._interview = Interview(self._path)
         self._told: Optional[RuntimeSeen] = None
         self._told_ns = 0
+        self._room: Optional[Room] = None
 
     def read(self, now_ns: int) -> List[Observation]:
         """RuntimeSeen when something has changed, and every 30 s."""
@@ -76,7 +78,7 @@ class RuntimeSensor:
         if self._process is None:
             return self._absent()
         self._interview.ask(now_ns, stopped=state in _STOPPED)
-        return self._present()
+        return self._present(now_ns)
 
     def _find(self, now_ns: int) -> str:
         """Know the runtime's process; the state letter of its main thread, "" without one."""
@@ -129,10 +131,18 @@ class RuntimeSensor:
             detail=f"no runtime listens on {self._path}" if there else f"there is no socket {self._path}",
         )
 
-    def _present(self) -> RuntimeSeen:
+    def _is_full(self, data_root: Optional[str], now_ns: int) -> Optional[bool]:
+        if data_root is None:
+            return None
+        if self._room is None or self._room.path != data_root:
+            self._room = Room(data_root)
+        return self._room.is_full(now_ns)
+
+    def _present(self, now_ns: int) -> RuntimeSeen:
         talk = self._interview
         info: Dict[str, Any] = talk.info or {}
         exe_path = self._exe.path if self._exe is not None else ""
+        data_root = _of_type(info.get("DockerRootDir"), str)
         sight = sight_of(talk.info, talk.version, talk.server, exe_path, self._namespace_depth)
         return RuntimeSeen(
             runtime=self._name,
@@ -142,7 +152,7 @@ class RuntimeSensor:
             api=talk.state,
             sight=sight,
             version=_of_type(info.get("ServerVersion"), str),
-            data_root=_of_type(info.get("DockerRootDir"), str),
+            data_root=data_root,
             storage_driver=_of_type(info.get("Driver"), str),
             live_restore=_of_type(info.get("LiveRestoreEnabled"), bool),
             containers_running=_of_type(info.get("ContainersRunning"), int),
@@ -150,6 +160,7 @@ class RuntimeSensor:
             detail="; ".join(text for text in (talk.detail, EXPLANATIONS.get(sight, "")) if text),
             download_attempts=self._settings.attempts,
             download_slots=self._settings.slots,
+            data_root_full=self._is_full(data_root, now_ns),
         )
 
 
