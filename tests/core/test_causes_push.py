@@ -211,7 +211,8 @@ def refused(error: str, times: int = 2, uploads: int = 1, final: bool = False) -
     words = "Attempting next endpoint for push after error" if final else "Upload failed, retrying"
     for _ in range(times):
         pushing.upload(count=uploads)
-        pushing.says(f"{words}: {error}")
+        for _ in range(uploads):
+            pushing.says(f"{words}: {error}")
         pushing.tick(5)
     return pushing
 
@@ -230,6 +231,16 @@ def test_under_parallel_uploads_it_is_too_much_for_the_registry(number: int) -> 
     assert finding.cause.value == "registry_overloaded"
     assert finding.target is not None and finding.target.reason == str(number)
     assert any("3 uploads" in one.text for one in finding.evidence)
+
+
+def test_one_layer_that_is_refused_beside_another_that_is_taken_is_no_sign_of_too_much() -> None:
+    pushing = Pushing()
+    pushing.client()
+    for _ in range(3):
+        pushing.upload(count=2)
+        pushing.says(f"Upload failed, retrying: {status(500)}")
+        pushing.tick(5)
+    assert pushing.causes == ["registry_error"]
 
 
 @pytest.mark.parametrize("error", ["toomanyrequests", status(503)])

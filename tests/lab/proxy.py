@@ -45,7 +45,8 @@ class Rule:
     the `ending` comes, or anywhere up to `upto_bytes` where that is given, drawn
     with `seed`; or `after_s` seconds after the request.  `status`: answered by
     the proxy itself, with `body`.  `ignore_range`: the whole blob, with 200.
-    `size_at_least`: only answers that are this long, such as layers.
+    `size_at_least`: only answers that are this long, such as layers.  `upload_bytes`:
+    so many are taken of what is sent, at `rate_bytes_per_s`, then comes a reset.
     """
 
     path: str = BLOBS
@@ -59,6 +60,7 @@ class Rule:
     after_s: float | None = None
     delay_s: float = 0.0
     rate_bytes_per_s: int | None = None
+    upload_bytes: int | None = None
     ignore_range: bool = False
     status: int | None = None
     body: str = ""

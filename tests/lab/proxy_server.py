@@ -133,6 +133,8 @@ class Request:
         first = self._book.peek(numbers)
         if first.get("status") is not None or first.get("after_bytes") == BEFORE_HEAD:
             return self._answer_alone(self._book.take(numbers, None), head, rest)
+        if first.get("upload_bytes") is not None:
+            return self._cut_upload(self._book.take(numbers, None), rest)
         if first.get("ignore_range"):
             head = re.sub(rb"\r\nRange: [^\r]*", b"", head, flags=re.IGNORECASE)
         with socket.create_connection(("127.0.0.1", self._upstream_port), UPSTREAM_DEADLINE_S) as upstream:
@@ -154,6 +156,16 @@ class Request:
         )
         self._record.update(status=rule["status"], sent_bytes=len(body))
         return "none"
+
+    def _cut_upload(self, rule: Rule, rest: bytes) -> str:
+        taken = 0
+        # A small buffer, so that the sender sees the rate and not only we.
+        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK_BYTES)
+        for chunk in paced(chunks(self._client, rest), rule.get("rate_bytes_per_s")):
+            taken += len(chunk)
+            if taken >= rule["upload_bytes"]:
+                return self._end("reset")
+        return "client left"
 
     def _relay(self, numbers: list[int], upstream: socket.socket) -> str:
         head, body = read_head(upstream)

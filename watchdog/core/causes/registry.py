@@ -23,6 +23,8 @@ from watchdog.core.transfer import Transfers
 from watchdog.core.upload import UPLOAD_BYTES
 from watchdog.core.world import World
 
+TOGETHER_NS = 3_000_000_000  # dockerd waits five seconds before it tries a layer again
+
 _ADVICE: Mapping[str, Advice] = {
     INGRESS_404: advice.INGRESS_404,
     UPLOAD_UNKNOWN: advice.NOT_FOUND,
@@ -112,10 +114,11 @@ def _judged(
 
 
 def _is_too_much(answers: Sequence[Refusal], reason: str, at_once: int) -> bool:
-    """The answer says so, or work that it takes in part fails under several uploads at once."""
+    """The answer says so, or several uploads that were under way at once are refused together."""
     if answers[-1].says_too_much:
         return True
-    return at_once > 1 and reason.startswith("5")
+    gaps = (later.at_ns - one.at_ns for one, later in zip(answers, answers[1:]))
+    return at_once > 1 and reason.startswith("5") and any(gap <= TOGETHER_NS for gap in gaps)
 
 
 def _uploads_at_once(runtime: str, host: str, since_ns: int, transfers: Transfers) -> int:
