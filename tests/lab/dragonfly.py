@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.lab import images
 from tests.lab.lab import Lab
-from tests.lab.processes import ENTER_GROUP, SYSTEM_PATH, send, wait_until
+from tests.lab.processes import ENTER_GROUP, SYSTEM_PATH, kill
 from tests.lab.registry import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -102,6 +102,7 @@ stop() {{
     while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
 }}
 start() {{
+    echo start >>{folder}/starts
     cd {project}
     env -i PATH={path} PYTHONDONTWRITEBYTECODE=1 sh -c {enter_group} {group} \\
         setsid {command} </dev/null >>{log}.errors 2>&1 &
@@ -159,6 +160,11 @@ class Dragonfly:
         return int(self._pidfile.read_text())
 
     @property
+    def starts(self) -> int:
+        """How often it was started."""
+        return len((self.folder / "starts").read_text().splitlines())
+
+    @property
     def address(self) -> str:
         """Where a runtime is pointed at."""
         return f"127.0.0.1:{self.port}"
@@ -177,8 +183,8 @@ class Dragonfly:
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory is short: its unit leaves it down."""
         pid = self.pid
-        send(pid, 9)  # type: ignore[arg-type]
-        wait_until(lambda: not Path(f"/proc/{pid}/root").exists(), "it is gone")
+        kill(pid)
+        self._pidfile.unlink()
 
     def reference(self, image: images.Image) -> str:
         """What to pull through it."""
@@ -193,6 +199,7 @@ class Dragonfly:
         ]
         script = SERVICE.format(
             pidfile=self._pidfile,
+            folder=self.folder,
             project=PROJECT,
             path=SYSTEM_PATH,
             enter_group=shlex.quote(ENTER_GROUP),
