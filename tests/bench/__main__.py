@@ -1,4 +1,4 @@
-"""`./dev bench [NAME ...]`: memory, idle, storm, pulls, explain; all of them without a name."""
+"""`./dev bench [NAME ...]`: memory, idle, storm, pulls, explain, flood, fuzz; all of them without a name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tests.bench.machine import describe
 
-NAMES = ("memory", "idle", "storm", "pulls", "explain")
+NAMES = ("memory", "idle", "storm", "pulls", "explain", "flood", "fuzz")
 
 
 def main(names: list[str]) -> int:
