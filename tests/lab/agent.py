@@ -23,15 +23,19 @@ SAMPLE = re.compile(r"(?P<series>[a-z_]\S*(?:\{.*\})?) (?P<value>\S+)")
 
 
 class Agent:
-    """One run of the agent beside a lab's dockerd; `options` go into its configuration as they are."""
+    """One run of the agent beside a lab's dockerd; `options` go into its configuration as they are.
 
-    def __init__(self, lab: Lab, mode: str = "enforce", **options: Any) -> None:
+    `under`: a program that runs it in a `with` block, such as strace.
+    """
+
+    def __init__(self, lab: Lab, mode: str = "enforce", under: Sequence[str] = (), **options: Any) -> None:
         self.folder = lab.root / f"agent-{time.monotonic_ns()}"
         self.run_dir = self.folder / "run"
         self.state_dir = self.folder / "state"
         self.log = self.folder / "agent.log"
         self.config = self.folder / "config.yaml"
         self.port = free_port()
+        self._under = under
         self._cell = lab.cell
         self._process: subprocess.Popen[bytes] | None = None
         for folder in (self.run_dir, self.state_dir):
@@ -61,7 +65,7 @@ class Agent:
         self.config.write_text(yaml.safe_dump(dict(content), sort_keys=False))
 
     def __enter__(self) -> Agent:
-        self.start()
+        self.start(self._under)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

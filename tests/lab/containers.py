@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.lab.lab import Lab
 from tests.lab.processes import run
@@ -26,6 +27,9 @@ def running_container(lab: Lab) -> Iterator[str]:
         yield container
     finally:
         run(*docker, "rm", "-f", container)
+        for group in Path("/sys/fs/cgroup").glob(f"*/{lab.root.name}"):
+            with contextlib.suppress(OSError):  # the lab's own are in use until its end
+                group.rmdir()
 
 
 def is_running(lab: Lab, container: str) -> bool:

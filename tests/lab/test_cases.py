@@ -20,7 +20,10 @@ EVERY_DAY = (
     "cgroup v2 freezer on unpigz",
     "unpigz stopped again after our SIGCONT",
     "a frozen disk below dockerd and our state",
-    "observe mode, unpigz stopped",
+    "observe: unpigz blocked for ever, a binary",
+    "containers running, live-restore off",
+    "substitution in place by a link, then revert",
+    "tcp://",
 )
 
 
