@@ -98,6 +98,7 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
     Remedy.DISABLE_PIGZ: 3 * MINUTE_NS,
     Remedy.RESTART_RUNTIME: 3 * MINUTE_NS,
     Remedy.RESET_CONNECTION: 20 * SECOND_NS,
+    Remedy.BYPASS_MIRROR: 4 * MINUTE_NS,  # a layer that waits at the mirror is given up after 75 s
     Remedy.RAISE_P2P_TIMEOUT: 3 * MINUTE_NS,
     Remedy.RESTART_P2P: 3 * MINUTE_NS,
 }

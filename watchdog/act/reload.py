@@ -95,8 +95,9 @@ def _was_read(settings: ActSettings, daemon: Subject, file: ConfigFile) -> bool:
 
 
 def _started_wall_ns(daemon: Subject) -> int:
+    """The end of the clock tick in which it was born: before that no program has read a file yet."""
     ticks_ns = 10**9 // os.sysconf("SC_CLK_TCK")
-    ago_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - daemon.key.start_ticks * ticks_ns
+    ago_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (daemon.key.start_ticks + 1) * ticks_ns
     return time.time_ns() - ago_ns
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from watchdog.act.bypass_mirror import BYPASS_MIRROR
 from watchdog.act.disable_pigz import DISABLE_PIGZ
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
 from watchdog.act.raise_p2p_timeout import RAISE_P2P_TIMEOUT
@@ -28,6 +29,7 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         RAISE_P2P_TIMEOUT,
         RESTART_P2P,
         RESET_CONNECTION,
+        BYPASS_MIRROR,
     )
 }
 

@@ -81,6 +81,7 @@ FREEING = frozenset(
         Remedy.DISABLE_PIGZ,
         Remedy.RESTART_RUNTIME,
         Remedy.RESET_CONNECTION,
+        Remedy.BYPASS_MIRROR,
         Remedy.RAISE_P2P_TIMEOUT,
         Remedy.RESTART_P2P,
     )
