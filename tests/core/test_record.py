@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.core.machine import HANGS
 from tests.core.scene import Scene
 from watchdog.core.causes.finding import Cause
+from watchdog.core.estimate import Estimate
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.incident import ActionTaken, Incident, Owed, State, Verdict
 from watchdog.core.limits import Limit, LimitKind
@@ -78,6 +79,7 @@ RICH = Incident(
         limit=Limit(LimitKind.GAP, 60_000_000_000, "nginx", "proxy_read_timeout", "two ends alike"),
     ),
     advice=("raise proxy_read_timeout of the nginx in front of the registry",),
+    estimate=Estimate(460, 900, 20, 22, "GetImageBlob1"),
 )
 POOR = Incident(
     "pw-00000000",
@@ -133,7 +135,7 @@ def test_it_has_what_the_command_line_promises():
 
 
 def test_it_tells_what_a_kill_costs():
-    cost = to_record(RICH, "boot-1")["cost"]
+    cost = to_record(replace(RICH, target=None), "boot-1")["cost"]
 
     assert [pull["client_pid"] for pull in cost["pulls"]] == [50, 51, 40]
     assert [pull["carried"] for pull in cost["pulls"]] == [False, False, True]

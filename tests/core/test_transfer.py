@@ -7,7 +7,7 @@ import pytest
 from tests.core.network import LEAKED, MB, SECOND_NS, Layer, Network
 from watchdog.core.attempts import Ending, read_failure
 from watchdog.core.download import Download, Phase
-from watchdog.core.estimate import estimate
+from watchdog.core.estimating import estimate
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])

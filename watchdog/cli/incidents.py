@@ -77,5 +77,4 @@ def _lines(record: Record) -> List[str]:
     head = f"{day}{clock(record['opened_at'])}  {record['id']}  {record['cause']}"
     state = str(record["state"]).replace("_", " ")
     lines = [style_for(sys.stdout)(clean(head), "bold") + f"  {state}"]
-    lines += paragraphs.image(record) + paragraphs.culprit(record) + paragraphs.actions(record)
-    return lines + paragraphs.verification(record) + paragraphs.following(record)
+    return lines + [line for tell in paragraphs.BRIEFLY for line in tell(record)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
-from watchdog.cli.text import clock, wrapped
+from watchdog.cli.text import clock, duration, size, wrapped
 
 Record = Dict[str, Any]
 
@@ -30,7 +30,30 @@ def evidence(record: Record) -> List[str]:
 
 def cost(record: Record) -> List[str]:
     """What a kill would cost."""
-    return wrapped("cost", record["cost"]["text"]) if record["cost"]["pulls"] else []
+    told = record["cost"]["text"] if record["cost"]["pulls"] else ""
+    return wrapped("cost", told) if told else []
+
+
+def estimate(record: Record) -> List[str]:
+    """How far its pull is."""
+    told = progress(record["estimate"])
+    return wrapped("so far", told) if told else []
+
+
+def progress(far: Optional[Record]) -> str:
+    """How far a pull is, and when its layers will be there; "" where that is not known."""
+    if not far or not (far["done_bytes"] or far.get("total_bytes")):
+        return ""
+    of = f" of {size(far['total_bytes'])}" if far.get("total_bytes") else ""
+    left = far.get("seconds_left")
+    end = f", about {duration(left)} left" if left is not None else ""
+    slowest = f", held up by {far['slowest']}" if far.get("slowest") else ""
+    return f"{size(far['done_bytes'])}{of} downloaded, {size(far['bytes_per_second'])}/s{end}{slowest}"
+
+
+def advice(record: Record) -> List[str]:
+    """What to tell whom."""
+    return _listed("tell", record["advice"])
 
 
 def actions(record: Record) -> List[str]:
@@ -55,3 +78,7 @@ def _action(one: Dict[str, Any]) -> str:
 
 def _listed(label: str, texts: List[str]) -> List[str]:
     return [line for n, text in enumerate(texts) for line in wrapped(label if n == 0 else "", text)]
+
+
+BRIEFLY = (image, culprit, actions, verification, following, advice)
+ALL = (image, culprit, evidence, estimate, cost, actions, verification, following, advice)

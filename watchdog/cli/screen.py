@@ -63,9 +63,7 @@ class Screen:
     def _incident(self, record: Dict[str, Any]) -> List[str]:
         head = f"Incident {record['id']}: {record['cause']}, {record['state'].replace('_', ' ')}"
         lines = [self._style(clean(head), "bold") + f" (since {duration(_since(record['opened_at']))})"]
-        lines += paragraphs.image(record) + paragraphs.culprit(record) + paragraphs.evidence(record)
-        lines += paragraphs.cost(record) + paragraphs.actions(record) + paragraphs.verification(record)
-        lines += paragraphs.following(record)
+        lines += [line for tell in paragraphs.ALL for line in tell(record)]
         if record["state"] == State.GAVE_UP.value:
             lines += wrapped("you can", f"put it right, then: pull-watchdog ack {record['id']}")
         return lines
@@ -77,6 +75,7 @@ class Screen:
             client = f"pid {one['client']['pid']}" if one["client"] else "no client seen"
             away = ", its client is gone" if one["connected"] is False else ""
             lines += wrapped("", f"{one['image'] or 'image not known'}  ({client}{away})", 2, 2)
+            lines += self._coloured(["dim"], paragraphs.progress(one["estimate"]), 4)
             lines += self._coloured(["dim"], one["note"], 4)
         return lines
 

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Dict, Mapping, Optional, Tuple
 
 from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.estimate import Estimate
 from watchdog.core.evidence import Evidence
 from watchdog.core.observation import BlobSample, Outcome, ProcessSample
 from watchdog.core.policy import Remedy
@@ -137,7 +138,7 @@ class Incident:
     `culprit`, `stage`, `decompressor` and `daemon` are samples from when it was
     confirmed; `looks` counts the scans since the last action ended, or since it was
     found last; `carried` are pulls that an earlier kill owes and that this incident
-    holds up again.  `subject`, `target` and `advice` as in Finding.
+    holds up again.  `subject`, `target`, `advice` and `estimate` as in Finding.
     """
 
     id: str
@@ -168,6 +169,7 @@ class Incident:
     subject: str = ""
     target: Optional[Target] = None
     advice: Tuple[str, ...] = ()
+    estimate: Optional[Estimate] = None
 
     @property
     def is_open(self) -> bool:
@@ -232,6 +234,7 @@ def refreshed(incident: Incident, finding: Finding) -> Incident:
         looks=0 if finding.target else incident.looks,
         target=finding.target,
         advice=finding.advice,
+        estimate=finding.estimate,
     )
 
 

@@ -10,11 +10,13 @@ certain all candidates are told and none is chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.observation import BlobSample, Client, ManifestSeen, ProcessKey
 from watchdog.core.reference import parse_reference
-from watchdog.core.world import World
+
+if TYPE_CHECKING:  # `status` reads records and must not pay for the rules that the world reads logs by
+    from watchdog.core.world import World
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from watchdog.core.causes.finding import Cause
 from watchdog.core.codec import from_plain, to_plain
+from watchdog.core.estimate import Estimate
 from watchdog.core.evidence import Evidence
 from watchdog.core.incident import ActionTaken, Incident, Owed, State, Verdict
 from watchdog.core.observation import BlobSample, Executable, Outcome, ProcessKey, ProcessSample
@@ -51,6 +52,7 @@ def to_record(incident: Incident, boot_id: str) -> Dict[str, Any]:
         "subject": incident.subject,
         "target": to_plain(incident.target) if incident.target else None,
         "advice": list(incident.advice),
+        "estimate": to_plain(incident.estimate) if incident.estimate else None,
     }
 
 
@@ -110,6 +112,7 @@ def _incident_of(record: Mapping[str, Any]) -> Incident:
         subject=record["subject"],
         target=from_plain(Target, record["target"]) if record["target"] else None,
         advice=tuple(record["advice"]),
+        estimate=from_plain(Estimate, record["estimate"]) if record["estimate"] else None,
     )
 
 
@@ -151,7 +154,8 @@ def _cost(incident: Incident) -> Dict[str, Any]:
     total = sum(size for size in sizes.values() if size is not None) if sizes else None
     again = f", and up to {total} bytes of layers are fetched again" if total else ""
     count = "1 pull" if len(pulls) == 1 else f"{len(pulls)} pulls"
-    return {"pulls": pulls, "layer_bytes": total, "text": f"killing the decompressor ends {count}{again}"}
+    text = "" if incident.target else f"killing the decompressor ends {count}{again}"
+    return {"pulls": pulls, "layer_bytes": total, "text": text}
 
 
 def _pull_name(pull: AffectedPull) -> str:

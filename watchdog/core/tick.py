@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Dict, Optional, Tuple
 
 from watchdog.core.codec import to_plain
+from watchdog.core.estimate import Estimate
 from watchdog.core.observation import ProcessKey, RuntimeSeen, SensorState
 
 
@@ -49,9 +50,7 @@ class Transition:
 class PullView:
     """A pull that can be seen.  `client` None: known from the content store only.
 
-    `done_bytes` of `total_bytes` of its layers are downloaded, compressed;
-    `seconds_left` until the last of them is, and `slowest` is the file that holds
-    it up.  None where it is not known, as when several pulls share the downloads.
+    `estimate` None: not known, as when several pulls share the downloads.
     """
 
     runtime: str
@@ -59,11 +58,7 @@ class PullView:
     client: Optional[ProcessKey]
     connected: Optional[bool]
     note: str = ""
-    done_bytes: Optional[int] = None
-    total_bytes: Optional[int] = None
-    bytes_per_second: Optional[int] = None
-    seconds_left: Optional[int] = None
-    slowest: str = ""
+    estimate: Optional[Estimate] = None
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,9 @@ def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, track
 
 
 def arrival_of_pulls(incident: Incident, world: World) -> str:
-    """Which of the incident's images has come since it was freed, or ""."""
-    return next(filter(None, (_arrival(pull, incident, world) for pull in incident.pulls)), "")
+    """That the incident's image has come since it was freed, or all that it may be; else ""."""
+    arrivals = [_arrival(pull, incident, world) for pull in incident.pulls]
+    return arrivals[0] if arrivals and all(arrivals) else ""
 
 
 def _arrival(pull: AffectedPull, incident: Incident, world: World) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import List, Optional, Tuple
 
 from watchdog.core.casebook import Casebook
 from watchdog.core.causes.finding import Finding
-from watchdog.core.demand import layers_of
-from watchdog.core.estimate import estimate
+from watchdog.core.estimating import estimate_of
 from watchdog.core.extraction import Pipeline, Tracks
-from watchdog.core.observation import Client, ClientScan, ProcessSample
+from watchdog.core.observation import ProcessSample
 from watchdog.core.pull import attribute
 from watchdog.core.tick import PullView, StageView
 from watchdog.core.transfer import Transfers
@@ -19,36 +17,20 @@ from watchdog.core.world import World
 
 def pull_views(world: World, tracks: Tracks, transfers: Transfers) -> Tuple[PullView, ...]:
     """Every client that pulls, with what is known of its downloads and extractions."""
-    return tuple(
-        view for scan in world.clients.values() for view in _pulls_of(scan, world, tracks, transfers)
-    )
-
-
-def _pulls_of(scan: ClientScan, world: World, tracks: Tracks, transfers: Transfers) -> List[PullView]:
-    pulling = [one for one in scan.clients if one.verb == "pull"]
     extracting = _extracting(world, tracks)
-    views = []
-    for one in pulling:
-        note = extracting.get(one.image or "", "")
-        seen = PullView(scan.runtime, one.image, one.key, one.connected, note)
-        views.append(_with_estimate(seen, one, world, transfers) if len(pulling) == 1 else seen)
-    return views
-
-
-def _with_estimate(view: PullView, client: Client, world: World, transfers: Transfers) -> PullView:
-    """What the runtime downloads is this pull's: there is no other."""
-    if not transfers.fresh(view.runtime, world.now_ns):
-        return view
-    layers = [size for _, size in layers_of(world, view.runtime, client) or ()]
-    found = estimate(transfers.of(view.runtime), transfers.finished.get(view.runtime, ()), layers)
-    left = None if found.seconds_left is None else round(found.seconds_left)
-    return replace(
-        view,
-        done_bytes=found.done_bytes,
-        total_bytes=found.total_bytes,
-        bytes_per_second=round(found.rate),
-        seconds_left=left,
-        slowest=found.slowest,
+    far = {runtime: estimate_of(world, transfers, runtime) for runtime in world.clients}
+    return tuple(
+        PullView(
+            scan.runtime,
+            one.image,
+            one.key,
+            one.connected,
+            extracting.get(one.image or "", ""),
+            far[scan.runtime],
+        )
+        for scan in world.clients.values()
+        for one in scan.clients
+        if one.verb == "pull"
     )
 
 

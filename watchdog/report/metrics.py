@@ -141,6 +141,7 @@ class Metrics:
         sensors = {(one.sensor,): one.up for one in tick.sensors}
         yield _gauge("sensor_up", "1 while the sensor sees what it should.", ["sensor"], sensors)
         yield _gauge("pulls_active", "Clients that are pulling an image.", [], {(): len(tick.pulls)})
+        yield from _of_downloads(tick)
         still: Dict[_Labels, float] = {("decompressor",): 0.0, ("untar",): 0.0}
         for stage in tick.stages:
             seconds = stage.still_samples * self._policy.tick_ns / SECOND_NS
@@ -184,6 +185,18 @@ class Metrics:
         yield _gauge(
             "ledger_usable", "1 while the ledger can be used; without it nothing is done.", [], usable
         )
+
+
+def _of_downloads(tick: Tick) -> Iterator[Metric]:
+    """How far the pulls are, over all runtimes; an image's name would be a series without end."""
+    far = {(one.runtime, one.client): one.estimate for one in tick.pulls if one.estimate}.values()
+    done, rate = sum(one.done_bytes for one in far), sum(one.bytes_per_second for one in far)
+    left = max((one.seconds_left for one in far if one.seconds_left is not None), default=0)
+    yield _gauge("download_bytes", "Bytes of layers that have come, of the pulls under way.", [], {(): done})
+    yield _gauge("download_bytes_per_second", "At what rate layers come.", [], {(): rate})
+    yield _gauge(
+        "download_seconds_left", "Until the last of the layers is there; 0: not known.", [], {(): left}
+    )
 
 
 def _gauge(name: str, text: str, labels: Iterable[str], values: Mapping[Any, float]) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.lab.agent import Agent
@@ -25,9 +25,11 @@ SOON = {"header_wait": 10}  # the field's 5 minutes, scaled down
 
 
 @contextmanager
-def scene(*images: Image, **options: object) -> Iterator[tuple[Lab, FaultProxy, Agent]]:
+def scene(
+    *images: Image, dockerd_options: Sequence[str] = (), **options: object
+) -> Iterator[tuple[Lab, FaultProxy, Agent]]:
     """A dockerd, a fault proxy in front of its registry, and the agent in enforce mode."""
-    with Lab() as lab:
+    with Lab(dockerd_options) as lab:
         for image in images:
             lab.registry.publish(image)
         with FaultProxy(lab) as proxy, Agent(lab, **options) as agent:
@@ -118,16 +120,13 @@ def a_layer_beside_a_manifest() -> Measured:
 
 def with_one_attempt() -> Measured:
     """max-download-attempts 1: a reset would be the end of the pull."""
-    with Lab(dockerd_options=("--max-download-attempts=1",)) as lab:
-        lab.registry.publish(LARGE)
-        with FaultProxy(lab) as proxy, Agent(lab) as agent:
-            proxy.rule(stall(times=-1))
-            pull = lab.client("pull", proxy.reference(LARGE))
-            incident = agent.incident("download_stalled", "confirmed", "gave_up", deadline_s=90.0)
-            wait_until(lambda: agent.incidents()[0]["next"], "it says what it does")
-            measured = untouched(agent, pull)
-            check("attempt" in agent.incidents()[0]["next"], f"told why: {incident['next']}")
-            return measured
+    with scene(LARGE, dockerd_options=("--max-download-attempts=1",)) as (lab, proxy, agent):
+        proxy.rule(stall(times=-1))
+        pull = lab.client("pull", proxy.reference(LARGE))
+        agent.incident("download_stalled", "confirmed", "gave_up", deadline_s=90.0)
+        measured = untouched(agent, pull)
+        check("attempt" in measured.seen, f"told why: {measured.seen}")
+        return measured
 
 
 def untouched(agent: Agent, *pulls: Client) -> Measured:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional, Tuple
 
+from watchdog.core.estimate import Estimate
 from watchdog.core.evidence import Evidence, suffices
 from watchdog.core.extraction import Pipeline
 from watchdog.core.observation import ProcessSample
@@ -82,6 +83,7 @@ class Finding:
     What is no process has a `target`, and a `subject` that names it for as long
     as it is the same.  `images`: those that it holds up, where the family knows
     better than the list of clients.  `advice`: what to tell whom, sentences.
+    `estimate`: how far its pull is.
     """
 
     runtime: str
@@ -98,6 +100,7 @@ class Finding:
     target: Optional[Target] = None
     images: Tuple[str, ...] = ()
     advice: Tuple[str, ...] = ()
+    estimate: Optional[Estimate] = None
 
     @property
     def confirmed(self) -> bool:

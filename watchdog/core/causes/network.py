@@ -20,6 +20,7 @@ from watchdog.core.causes.push import failing_pushes
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.causes.registry import registry_errors
 from watchdog.core.demand import Demand
+from watchdog.core.estimating import estimate_of
 from watchdog.core.limits import GIB, LimitKind
 from watchdog.core.observation import ProcessSample
 from watchdog.core.transfer import Transfers
@@ -40,7 +41,9 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
     found += failing_pushes(runtime, world, transfers, demand, limits)
     found += registry_errors(runtime, world, transfers, demand, limits)
     found += logged(runtime, world)
-    return [_advised(_of_runtime(one, world.daemons.get(runtime))) for one in found]
+    far = estimate_of(world, transfers, runtime)
+    daemon = world.daemons.get(runtime)
+    return [replace(_advised(_of_runtime(one, daemon)), estimate=far) for one in found]
 
 
 _ADVICE: Mapping[Cause, Advice] = {

@@ -35,9 +35,9 @@ def blocked_pulls(
 
     `silent`: the findings of `silent_downloads` for this runtime.
     """
-    holders = [one for one in silent if one.confirmed and _file_of(one)]
+    holders = [one for one in silent if one.samples >= limits.waiting and _file_of(one)]
     downloads = transfers.of(runtime)
-    if not holders or any(not _is_held(one, holders) for one in downloads):
+    if not any(one.confirmed for one in holders) or any(not _is_held(one, holders) for one in downloads):
         return []  # something moves, or is not judged yet: the pull may be its
     if _asks_for_something(runtime, transfers, downloads):
         return []
