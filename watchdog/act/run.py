@@ -24,11 +24,12 @@ How each remedy's `trace` knows, without a word from the killed process:
 | restart_runtime         | the old process lives and no restart command is at work    |
 | disable_pigz            | as restart_runtime                                         |
 | reset_connection        | the runtime still has the socket of that cookie            |
+| route_around            | its line is not in the file of host names                  |
 | bypass_mirror           | the file holds the old list, or the new one is put back    |
 | restart_p2p             | the old process lives                                      |
 | raise_p2p_timeout       | its file is as it was, or the old process lives            |
 
-PULL_WATCHDOG_TEST_CRASH=before_intent|after_intent|after_effect|after_result
+PULL_WATCHDOG_TEST_CRASH=[REMEDY:]before_intent|after_intent|after_effect|after_result
 makes this process kill itself there; it exists for the tests of this table.
 """
 
@@ -161,14 +162,14 @@ class Action:
             return self._result(earlier)
         context = replace(self._context(), watching=held.release)
         plan = self._plan(context)
-        _crash_point("before_intent")
+        self._crash_point("before_intent")
         intent = self._entry("intent", plan)
         self._ledger.append(intent)
-        _crash_point("after_intent")
+        self._crash_point("after_intent")
         made = self._effect(context, plan)
-        _crash_point("after_effect")
+        self._crash_point("after_effect")
         made = self._write_result(intent, made)
-        _crash_point("after_result")
+        self._crash_point("after_result")
         return self._result(made)
 
     def settle(self, intent: LedgerEntry) -> Made:
@@ -244,6 +245,10 @@ class Action:
             detail_json=memory_json(plan.memory),
         )
 
+    def _crash_point(self, name: str) -> None:
+        if os.environ.get("PULL_WATCHDOG_TEST_CRASH") in (name, f"{self._code.name.value}:{name}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def _result(self, made: Made) -> Result:
         name, incident = self._code.name.value, self._seen.incident.id
         return Result(self._name, name, incident, made.outcome, made.detail, extra=made.extra)
@@ -258,8 +263,3 @@ def _result_of(intent: LedgerEntry, made: Made) -> LedgerEntry:
         detail=made.detail,
         detail_json=json.dumps(dict(made.extra), separators=(",", ":")),
     )
-
-
-def _crash_point(name: str) -> None:
-    if os.environ.get("PULL_WATCHDOG_TEST_CRASH") == name:
-        os.kill(os.getpid(), signal.SIGKILL)
