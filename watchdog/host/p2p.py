@@ -82,6 +82,8 @@ def look_again(client: P2pClient) -> P2pClient:
     if client.process is None:
         raise ProcessGone("it does not run")
     with proc.open_process(client.process) as process:
+        if process.seen.state in proc.ENDED_STATES:
+            raise ProcessGone(f"process {process.pid} has ended")
         listening = _listening(process)
     return _asked(client, listening)
 

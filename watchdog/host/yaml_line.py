@@ -17,7 +17,6 @@ import yaml
 from watchdog.errors import Refused
 
 Keys = Tuple[str, ...]
-_ANCHOR = "&"
 
 
 def scalar(text: str, path: Keys) -> Optional[str]:
@@ -38,13 +37,12 @@ def with_scalar(text: str, path: Keys, value: str) -> str:
     found = _scalars_at(root, path)
     if len(found) != 1:
         raise Refused(f"{name} is there {len(found)} times" if found else f"{name} is not written there")
-    node = found[0]
-    start, end = node.start_mark, node.end_mark
-    old = text[start.index : end.index]
-    if start.line != end.line or old.startswith(_ANCHOR):
-        raise Refused(f"{name} is not on a line of its own that could be changed")
+    start, end = found[0].start_mark.index, found[0].end_mark.index
+    old = text[start:end]
     quote = old[0] if old[:1] in ("'", '"') else ""
-    changed = text[: start.index] + quote + value + quote + text[end.index :]
+    if old != f"{quote}{found[0].value}{quote}":  # an anchor, a tag, several lines, an escape
+        raise Refused(f"{name} is not written in a way that could be changed alone")
+    changed = text[:start] + quote + value + quote + text[end:]
     _check_alone(root, changed, path, value)
     return changed
 
