@@ -467,9 +467,9 @@ class P2pSeen:
     runtime is pointed at; `config` the configuration as the client sees it;
     `managed_by` "kubernetes", "container", or "" for the host's own.  `api` None:
     nobody could be asked.  `piece_timeout` is as written, `foreign_key`: another
-    generation's stands there, which this one ignores.  `tasks_failed`,
-    `tasks_running` and `traffic_bytes` are its own counters; `stored_bytes` the size
-    of the files of its store that it has open.  `moving`: transfers go through it.
+    generation's stands there, which this one ignores.  `tasks_failed` and `came` (bytes
+    or pieces) are its own counters; `stored_bytes` is the size of the files of its
+    store that it has open.  `moving`: transfers go through it.
     """
 
     generation: str
@@ -482,10 +482,23 @@ class P2pSeen:
     piece_timeout: Optional[str] = None
     foreign_key: bool = False
     tasks_failed: Optional[int] = None
-    tasks_running: Optional[int] = None
-    traffic_bytes: Optional[int] = None
+    came: Optional[int] = None
     stored_bytes: Optional[int] = None
     moving: Optional[bool] = None
+
+
+@dataclass(frozen=True)
+class HarborSeen:
+    """What a Harbor says of its own health.
+
+    `url`: as the operator named it.  `status`: of its HTTP answer.  `unhealthy`:
+    "COMPONENT: ERROR" of each that is.  `version`: "2.5.1-...", "1" for 1.x, "" unknown.
+    """
+
+    url: str
+    status: int
+    unhealthy: Tuple[str, ...] = ()
+    version: str = ""
 
 
 Observation = Union[
@@ -506,6 +519,7 @@ Observation = Union[
     ActionFinished,
     OperatorSeen,
     TransferScan,
+    HarborSeen,
     P2pSeen,
 ]
 

@@ -9,6 +9,7 @@ import json
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Type
 
+from watchdog.core.harbor import host_of
 from watchdog.core.observation import (
     ActionFinished,
     ActionStarted,
@@ -16,6 +17,7 @@ from watchdog.core.observation import (
     ClientScan,
     ExtractionScan,
     Frame,
+    HarborSeen,
     ImageEvent,
     IncidentRemembered,
     LedgerSeen,
@@ -72,6 +74,7 @@ class World:
         self.image_events: Deque[Tuple[int, ImageEvent]] = deque(maxlen=IMAGE_EVENTS_KEPT)
         self.p2p: Deque[Tuple[int, P2pSeen]] = deque(maxlen=P2P_LOOKS_KEPT)  # with when, newest last
         self.tcp: Deque[TcpEvent] = deque(maxlen=TCP_EVENTS_KEPT)  # newest last
+        self.harbors: Dict[str, Tuple[int, HarborSeen]] = {}  # by registry, with when
         # What this frame brought; emptied with the next one.
         self.scans: List[ExtractionScan] = []
         self.transfers: List[TransferScan] = []
@@ -155,6 +158,9 @@ class World:
         self.tcp.append(seen)
         self.connection_events.append(seen)
 
+    def _on_harbor(self, seen: HarborSeen) -> None:
+        self.harbors[host_of(seen.url)] = (self.now_ns, seen)
+
     def _on_p2p(self, seen: P2pSeen) -> None:
         self.p2p.append((self.now_ns, seen))
 
@@ -226,6 +232,7 @@ _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     TransferScan: _collect("transfers"),
     TcpEvent: World._on_tcp,
     P2pSeen: World._on_p2p,
+    HarborSeen: World._on_harbor,
     ProcessEvent: World._on_process,
     ImageEvent: World._on_image,
 }

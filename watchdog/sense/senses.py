@@ -18,6 +18,8 @@ from watchdog.host.bpf import Opened, open_engine
 from watchdog.sense.awaited_images import AwaitedImageSensor
 from watchdog.sense.clients import ClientSensor
 from watchdog.sense.extraction import ExtractionSensor
+from watchdog.sense.harbor import PERIOD_NS as HARBOR_PERIOD_NS
+from watchdog.sense.harbor import HarborSensor
 from watchdog.sense.image_events import ImageEventSensor
 from watchdog.sense.kernel import KernelSensor
 from watchdog.sense.log_places import follower_of, runtimes_own, usual_logs
@@ -54,6 +56,9 @@ class Senses:
             PacedSensor("operator", operator.read, inbox, SECOND_NS),
             *(log.paced for log in self._logs),
         ]
+        for url in config.harbors:
+            harbor = HarborSensor(url)
+            self._of_node.append(PacedSensor(harbor.name, harbor.read, inbox, HARBOR_PERIOD_NS))
         if config.p2p is not None:
             self._of_node.append(PacedSensor("p2p", P2pSensor(config.p2p).read, inbox, 2 * SECOND_NS))
 

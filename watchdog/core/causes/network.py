@@ -14,6 +14,7 @@ from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.causes.harbor import with_health
 from watchdog.core.causes.logged import logged
 from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
 from watchdog.core.causes.push import failing_pushes
@@ -43,6 +44,7 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
     found += logged(runtime, world)
     far = estimate_of(world, transfers, runtime)
     daemon = world.daemons.get(runtime)
+    found = [with_health(one, world) for one in found]
     return [replace(_advised(_of_runtime(one, daemon)), estimate=far) for one in found]
 
 
