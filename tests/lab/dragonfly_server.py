@@ -272,6 +272,7 @@ class Metrics(Health):
             lines = [
                 f"{begin}peer_task_total {count['done'] + count['failed']}",
                 f'{begin}peer_task_failed_total{{type="file"}} {count["failed"]}',
+                f"{begin}piece_task_total {count['done']}",  # peer/peertask_conductor.go: successes only
             ]
         body = ("\n".join(lines) + "\n").encode()
         self.send_response(200)

@@ -38,7 +38,7 @@ class Product:
     `question` at `question_port`.  `central`: what it depends on elsewhere.
     `timeout` is the key of its piece time-out; `foreign` is the one that people
     write in its place.  `metrics` begins the names of its counters: of the tasks that
-    failed, of those that run now, of the bytes that came.
+    failed, and of what came.
     """
 
     comm: str
@@ -53,8 +53,7 @@ class Product:
     metrics_port: Port = Port(0, ())  # noqa: RUF009  (frozen)
     metrics: str = ""
     failed: str = ""
-    running: str = ""
-    traffic: str = ""
+    came: str = ""
 
 
 # Sources: v1 dfdaemon/config, dfdaemon/handler; v2 Go client/config/peerhost_linux.go,
@@ -73,8 +72,7 @@ PRODUCTS: Mapping[Generation, Product] = {
         metrics_port=Port(4002, ("metrics", "server", "port")),
         metrics="dragonfly_client_",
         failed="download_task_failure_total",
-        running="concurrent_download_task_total",
-        traffic="download_traffic",
+        came="download_traffic",  # bytes
     ),
     Generation.V2_GO: Product(
         comm="dfget",
@@ -89,6 +87,7 @@ PRODUCTS: Mapping[Generation, Product] = {
         metrics_port=Port(0, ("metrics",)),  # served only where it is set
         metrics="dragonfly_dfdaemon_",
         failed="peer_task_failed_total",
+        came="piece_task_total",  # pieces; those that fail are counted elsewhere
     ),
     Generation.V1: Product(
         comm="dfdaemon",

@@ -198,6 +198,7 @@ class RuntimeSeen:
     containers_running: Optional[int] = None
     swarm: Optional[bool] = None
     detail: str = ""
+    mirrors: Tuple[str, ...] = ()  # of docker.io, in their order
     data_root_full: Optional[bool] = None
     download_attempts: Optional[int] = None
     download_slots: Optional[int] = None
@@ -501,6 +502,23 @@ class HarborSeen:
     version: str = ""
 
 
+@dataclass(frozen=True)
+class MirrorSeen:
+    """A mirror of docker.io in a runtime's list, or one that an action of ours took out of it.
+
+    `addresses`: where its name leads, "10.0.0.9:443"; none where it cannot be
+    resolved.  `answers`: how often in a row it has served since that `action`
+    took it out of use.
+    """
+
+    runtime: str
+    url: str
+    addresses: Tuple[str, ...] = ()
+    action: str = ""
+    answers: int = 0
+    detail: str = ""
+
+
 Observation = Union[
     ExtractionScan,
     RuntimeSeen,
@@ -519,6 +537,7 @@ Observation = Union[
     ActionFinished,
     OperatorSeen,
     TransferScan,
+    MirrorSeen,
     HarborSeen,
     P2pSeen,
 ]

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
-from watchdog.core.incident import Incident, Verdict
+from watchdog.core.causes.p2p import sign_of_recovery
+from watchdog.core.incident import EFFECTIVE, Incident, Verdict
 from watchdog.core.observation import BlobSample
+from watchdog.core.policy import Remedy
 from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
 from watchdog.core.verification import LOOKS_FOR_IMAGE, Judgement, arrival_of_pulls
 from watchdog.core.world import World
 
 LOOKS_WITHOUT = 5  # looks in which it is not found any more, until it counts as over
+OF_THE_P2P_CLIENT = (Remedy.RAISE_P2P_TIMEOUT, Remedy.RESTART_P2P)
 LOOKS_FOR_GROWTH = 60  # dockerd pauses up to 25 s between attempts, and then asks anew
 
 
@@ -27,7 +30,11 @@ def can_be_judged(target: Target, runtime: str, transfers: Transfers, now_ns: in
 
 def verify_target(incident: Incident, world: World, transfers: Transfers) -> Optional[Judgement]:
     """The verdict on the incident's last action; None while it cannot be said."""
-    sign = _growth(incident, transfers) or arrival_of_pulls(incident, world) or _movement(incident, transfers)
+    sign = (
+        _growth(incident, transfers)
+        or arrival_of_pulls(incident, world)
+        or _movement(incident, world, transfers)
+    )
     if sign:
         return Judgement(Verdict.RECOVERED, sign)
     if _is_gone(incident, transfers) and incident.looks >= LOOKS_FOR_IMAGE:
@@ -61,10 +68,13 @@ def _growth(incident: Incident, transfers: Transfers) -> str:
     return f"{now.name} has grown by {now.size_bytes - target.blob.size_bytes} bytes since"
 
 
-def _movement(incident: Incident, transfers: Transfers) -> str:
-    """Of a fault that is no single layer's: any layer that moves at last."""
-    if incident.target is None or incident.target.blob is not None:
+def _movement(incident: Incident, world: World, transfers: Transfers) -> str:
+    """Of a fault that is no single layer's: any layer that moves at last; of a P2P client, through it."""
+    target = incident.target
+    if target is None or target.blob is not None:
         return ""
+    if any(incident.taken(one.value, *EFFECTIVE) for one in OF_THE_P2P_CLIENT):
+        return sign_of_recovery(world, transfers, target, incident.freed_wall_ns)
     moving = (one for one in transfers.of(incident.runtime) if one.samples == 0 and one.rate > 0)
     return next((f"{one.name} is being downloaded" for one in moving), "")
 

@@ -75,8 +75,7 @@ class P2pSensor:
             piece_timeout=client.value(product.timeout),
             foreign_key=client.value(product.foreign) is not None,
             tasks_failed=counters.get(product.failed),
-            tasks_running=counters.get(product.running),
-            traffic_bytes=counters.get(product.traffic),
+            came=counters.get(product.came),
             stored_bytes=self._stored(client),
             moving=self._moves(client.process),
         )

@@ -88,6 +88,21 @@ def waits_for_p2p(finding: Finding, world: World) -> bool:
     return _leads_to(target.connection.remote, looks[-1][1].address) and is_fetching(looks, world.now_ns)
 
 
+def sign_of_recovery(world: World, transfers: Transfers, target: Target, since_wall_ns: int) -> str:
+    """What shows that the client has brought something since that wall time, and failed nothing; or ""."""
+    looks = [seen for at_ns, seen in looks_of(world) if world.wall_ns(at_ns) >= since_wall_ns]
+    came = [seen.came for seen in looks if seen.came is not None]
+    failed = [seen.tasks_failed for seen in looks if seen.tasks_failed is not None]
+    if came and came[-1] > came[0] and failed and failed[-1] == failed[0]:
+        return "the P2P client counts what has come since, and no failed task"
+    for name in transfers.scans:
+        for one in transfers.of(name):
+            comes_from_it = one.connection is not None and _leads_to(one.connection.remote, target.endpoint)
+            if comes_from_it and one.samples == 0 and one.rate > 0:
+                return f"{one.name} is being downloaded from {target.endpoint}"
+    return ""
+
+
 def looks_of(world: World) -> _Looks:
     """The looks at the client that runs now, of late; none where the newest is no news any more.
 
