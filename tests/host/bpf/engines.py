@@ -28,6 +28,7 @@ POLL_S = 0.05
 # What a kernel or machine may lack; any other trouble is a defect of ours.
 _NOT_OUR_FAULT = (
     "the kernel refuses",
+    "libbpf.so.1 is not installed",
     "no kernel headers",
     "No module named 'bcc'",
     "proc connector refuses",
