@@ -17,6 +17,7 @@ from typing import Callable, Dict, Mapping, Optional, Tuple, TypeVar
 
 from watchdog.config_around import LogConfig, read_harbors, read_logs, read_name, read_service
 from watchdog.config_p2p import P2pConfig, read_p2p
+from watchdog.config_routes import Route, read_routes
 from watchdog.core.policy import (
     DEFAULT_BUDGETS,
     DEFAULT_EXPIRIES_NS,
@@ -98,6 +99,7 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
     Remedy.DISABLE_PIGZ: 3 * MINUTE_NS,
     Remedy.RESTART_RUNTIME: 3 * MINUTE_NS,
     Remedy.RESET_CONNECTION: 20 * SECOND_NS,
+    Remedy.ROUTE_AROUND: MINUTE_NS,
     Remedy.BYPASS_MIRROR: 4 * MINUTE_NS,  # a layer that waits at the mirror is given up after 75 s
     Remedy.RAISE_P2P_TIMEOUT: 3 * MINUTE_NS,
     Remedy.RESTART_P2P: 3 * MINUTE_NS,
@@ -108,6 +110,7 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
 class Config:
     """Everything that the operator decides.  `path` None: no file, all defaults.
 
+    `hosts_file` is where the runtime looks up `routes`.
     `logs` None: those of the node that are certainly about images.
     """
 
@@ -124,6 +127,8 @@ class Config:
     recording_frames: int = 180
     logs: Optional[Tuple[LogConfig, ...]] = None
     harbors: Tuple[str, ...] = ()
+    routes: Tuple[Route, ...] = ()
+    hosts_file: Path = Path("/etc/hosts")
 
 
 _KEYS = (
@@ -143,6 +148,8 @@ _KEYS = (
     "recording_frames",
     "logs",
     "harbor",
+    "routes",
+    "hosts_file",
 )
 _REMEDIES = tuple(remedy.value for remedy in Remedy)
 _RUNTIME_KEYS = ("kind", "name", "socket", "service", "restart", "pidfile", "log", "env_file")
@@ -173,6 +180,8 @@ def load(path: Optional[Path] = None) -> Config:
         recording_frames=_read(top, "recording_frames", lambda value: value.whole(10, 10_000), 180),
         logs=_read(top, "logs", read_logs, None),
         harbors=_read(top, "harbor", read_harbors, ()),
+        routes=_read(top, "routes", read_routes, ()),
+        hosts_file=_read(top, "hosts_file", Value.absolute_path, default.hosts_file),
     )
     _demand_own_names(config, top)
     if config.state_dir == config.run_dir:

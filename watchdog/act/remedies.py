@@ -14,6 +14,7 @@ from watchdog.act.reset_connection import RESET_CONNECTION
 from watchdog.act.restart_p2p import RESTART_P2P
 from watchdog.act.restart_runtime import RESTART_RUNTIME
 from watchdog.act.resume import RESUME
+from watchdog.act.route_around import ROUTE_AROUND
 from watchdog.act.substitute_decompressor import SUBSTITUTE_DECOMPRESSOR
 from watchdog.core.policy import Remedy
 
@@ -29,6 +30,7 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         RAISE_P2P_TIMEOUT,
         RESTART_P2P,
         RESET_CONNECTION,
+        ROUTE_AROUND,
         BYPASS_MIRROR,
     )
 }

@@ -12,6 +12,7 @@ from typing import FrozenSet, Mapping, Optional, Tuple
 
 from watchdog.config import DEFAULT_DEADLINES_NS, Config, RuntimeConfig
 from watchdog.config_p2p import P2pConfig
+from watchdog.config_routes import Route
 from watchdog.core.policy import DEFAULT_EXPIRIES_NS, DEFAULT_ON, Mode, Remedy
 from watchdog.errors import Refused
 
@@ -39,6 +40,8 @@ class ActSettings:
     lock_wait_s: float = 5.0
     dpkg_hooks: Path = DPKG_HOOKS
     p2p: Optional[P2pConfig] = P2pConfig()  # noqa: RUF009  (frozen)
+    routes: Tuple[Route, ...] = ()
+    hosts_file: Path = Path("/etc/hosts")
 
     @property
     def socket_path(self) -> Optional[str]:
@@ -62,4 +65,6 @@ def settings_for(config: Config, runtime: str) -> ActSettings:
         expiries_ns=config.policy.expiries_ns,
         inhibit_files=(config.run_dir / "inhibit", HOST_INHIBIT),
         p2p=config.p2p,
+        routes=config.routes,
+        hosts_file=config.hosts_file,
     )

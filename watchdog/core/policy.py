@@ -37,6 +37,7 @@ class Remedy(str, Enum):
     DISABLE_PIGZ = "disable_pigz"
     RESTART_RUNTIME = "restart_runtime"
     RESET_CONNECTION = "reset_connection"
+    ROUTE_AROUND = "route_around"
     BYPASS_MIRROR = "bypass_mirror"
     RAISE_P2P_TIMEOUT = "raise_p2p_timeout"
     RESTART_P2P = "restart_p2p"
@@ -97,6 +98,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.DISABLE_PIGZ: Budget(1, 7 * DAY_NS),
     Remedy.RESTART_RUNTIME: Budget(1, 6 * HOUR_NS, cooldown_ns=HOUR_NS),
     Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
+    Remedy.ROUTE_AROUND: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
     Remedy.BYPASS_MIRROR: Budget(4, DAY_NS, cooldown_ns=MINUTE_NS),
     Remedy.RAISE_P2P_TIMEOUT: Budget(1, DAY_NS),
     Remedy.RESTART_P2P: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
@@ -105,6 +107,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
 DEFAULT_EXPIRIES_NS: Mapping[Remedy, int] = {
     Remedy.SUBSTITUTE_DECOMPRESSOR: DAY_NS,
     Remedy.DISABLE_PIGZ: 7 * DAY_NS,
+    Remedy.ROUTE_AROUND: DAY_NS,
     Remedy.BYPASS_MIRROR: DAY_NS,
     Remedy.RAISE_P2P_TIMEOUT: 7 * DAY_NS,
 }
