@@ -65,7 +65,7 @@ def _registry(value: Value) -> str:
     is_name = re.fullmatch(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*", host) and not re.fullmatch(r"[0-9.]+", host)
     if not is_name or (":" in found and not re.fullmatch("[0-9]{1,5}", port)):
         raise value.wrong(
-            f'{value.name} cannot be "{found}": write the name in image references, HOST or HOST:PORT'
+            f'{value.name} cannot be "{found}": write HOST or HOST:PORT as image references have it'
         )
     return found
 
