@@ -100,7 +100,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
     Remedy.ROUTE_AROUND: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
     Remedy.BYPASS_MIRROR: Budget(4, DAY_NS, cooldown_ns=MINUTE_NS),
-    Remedy.RAISE_P2P_TIMEOUT: Budget(1, DAY_NS),
+    Remedy.RAISE_P2P_TIMEOUT: Budget(2, DAY_NS),
     Remedy.RESTART_P2P: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
 }
 
