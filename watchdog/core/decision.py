@@ -13,6 +13,7 @@ from typing import List, Mapping, Optional, Tuple, Union
 from watchdog.core.causes.finding import HUNG_DECOMPRESSOR, Cause
 from watchdog.core.history import History
 from watchdog.core.incident import Incident, State
+from watchdog.core.mirror import healed
 from watchdog.core.observation import Outcome, Sight
 from watchdog.core.policy import DEFAULT_BUDGETS, SECOND_NS, Budget, Mode, Policy, Remedy
 from watchdog.core.target import why_no_reset
@@ -86,11 +87,13 @@ def decide(incident: Incident, world: World, history: History) -> Choice:
 
 
 def decide_undo(world: World, history: History) -> Optional[Decision]:
-    """The undoing of a lasting change whose time is over, if one is due."""
-    due = history.due(world.machine.boot_id)
+    """The undoing of a lasting change whose time is over, or whose mirror serves again."""
+    expired = history.due(world.machine.boot_id)
+    due = expired or healed(history, world)
     if due is None or history.now_wall_ns - history.last_revert_ns(due.action) < PAUSE_AFTER_UNDO_NS:
         return None
-    reason = f"the time of {due.remedy} of incident {due.incident} is over"
+    why = "the time" if expired else "the need"
+    reason = f"{why} of {due.remedy} of incident {due.incident} is over"
     gated = _gate(Act(Remedy(due.remedy), reason), world)
     call = Call.WAIT
     if isinstance(gated, Act):

@@ -40,6 +40,7 @@ from watchdog.core.demand import Arrivals
 from watchdog.core.extraction import Tracks
 from watchdog.core.history import History
 from watchdog.core.incident import Incident, State, incident_id
+from watchdog.core.mirror import bypassed
 from watchdog.core.observation import Frame
 from watchdog.core.pull import by_digest
 from watchdog.core.record import to_record
@@ -189,6 +190,7 @@ class Engine:
             budgets=self._budgets(history),
             verdicts=tuple((name, verdict.value) for name, verdict in self.casebook.verdicts),
             awaited=self._awaited(),
+            bypassed=bypassed(history),
             paused=self.world.operator.pause_reason if self.world.paused() else "",
             inhibited="inhibited" if self.world.operator.inhibited else "",
             active=busy or any(one.cause not in FOR_PEOPLE for one in findings),

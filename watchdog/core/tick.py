@@ -79,6 +79,16 @@ class StageView:
 
 
 @dataclass(frozen=True)
+class Bypassed:
+    """A mirror that an action of ours took out of use; `image` is what it is asked for, "" for none."""
+
+    action: str
+    runtime: str
+    endpoint: str
+    image: str = ""
+
+
+@dataclass(frozen=True)
 class Tick:
     """The outcome of one step.
 
@@ -86,6 +96,7 @@ class Tick:
     ones, newest last.  `changed` are the ids of those that differ from the last
     tick.  `active`: something is going on, so look again soon.  `awaited` are
     the images whose arrival would end an incident, as (runtime, REPOSITORY@DIGEST).
+    `bypassed`: mirrors whose recovery would end a lasting change.
     """
 
     now_ns: int
@@ -101,6 +112,7 @@ class Tick:
     budgets: Tuple[Tuple[str, str, int], ...] = ()
     verdicts: Tuple[Tuple[str, str], ...] = ()
     awaited: Tuple[Tuple[str, str], ...] = ()
+    bypassed: Tuple[Bypassed, ...] = ()
     paused: str = ""
     inhibited: str = ""
     active: bool = False

@@ -24,6 +24,7 @@ from watchdog.core.observation import (
     LogLine,
     MachineSeen,
     ManifestSeen,
+    MirrorSeen,
     OperatorSeen,
     P2pSeen,
     PolicySeen,
@@ -61,6 +62,7 @@ class World:
         self.operator = OperatorSeen()
         self.runtimes: Dict[str, RuntimeSeen] = {}
         self.daemons: Dict[str, ProcessSample] = {}  # each runtime's process, as it was seen last
+        self.mirrors: Dict[Tuple[str, str], MirrorSeen] = {}  # by runtime and URL
         self.clients: Dict[str, ClientScan] = {}
         self.clients_seen_ns: Dict[str, int] = {}
         self.manifests: Dict[str, ManifestSeen] = {}
@@ -124,6 +126,9 @@ class World:
 
     def _on_runtime(self, seen: RuntimeSeen) -> None:
         self.runtimes[seen.runtime] = seen
+
+    def _on_mirror(self, seen: MirrorSeen) -> None:
+        self.mirrors[(seen.runtime, seen.url)] = seen
 
     def _on_clients(self, seen: ClientScan) -> None:
         before = self.clients.get(seen.runtime)
@@ -217,6 +222,7 @@ def _collect(name: str) -> Callable[[World, Any], None]:
 
 _TAKE: Dict[Type[Any], Callable[[World, Any], None]] = {
     RuntimeSeen: World._on_runtime,
+    MirrorSeen: World._on_mirror,
     ClientScan: World._on_clients,
     ManifestSeen: World._on_manifest,
     SensorState: World._on_sensor,

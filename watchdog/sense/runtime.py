@@ -7,7 +7,7 @@ answer is an observation like any other.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Type, TypeVar
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 from watchdog.core.observation import Api, Executable, Observation, ProcessKey, RuntimeSeen, Sight
 from watchdog.errors import ProcessGone, WatchdogError
@@ -157,11 +157,18 @@ class RuntimeSensor:
             live_restore=_of_type(info.get("LiveRestoreEnabled"), bool),
             containers_running=_of_type(info.get("ContainersRunning"), int),
             swarm=_swarm(info),
+            mirrors=_mirrors(info),
             detail="; ".join(text for text in (talk.detail, EXPLANATIONS.get(sight, "")) if text),
             download_attempts=self._settings.attempts,
             download_slots=self._settings.slots,
             data_root_full=self._is_full(data_root, now_ns),
         )
+
+
+def _mirrors(info: Dict[str, Any]) -> Tuple[str, ...]:
+    """The mirrors of docker.io, in their order."""
+    config = _of_type(info.get("RegistryConfig"), dict) or {}
+    return tuple(str(one) for one in config.get("Mirrors") or ())
 
 
 def _swarm(info: Dict[str, Any]) -> Optional[bool]:

@@ -25,6 +25,7 @@ from watchdog.sense.kernel import KernelSensor
 from watchdog.sense.log_places import follower_of, runtimes_own, usual_logs
 from watchdog.sense.logs import LogSensor
 from watchdog.sense.manifests import ManifestSensor
+from watchdog.sense.mirror import MirrorSensor
 from watchdog.sense.operator import OperatorSensor
 from watchdog.sense.p2p import P2pSensor
 from watchdog.sense.pacing import Inbox, PacedSensor
@@ -126,6 +127,7 @@ class RuntimeSenses:
         self._clients = ClientSensor(name, runtime.socket)
         self._transfer = TransferSensor(name)
         self._manifests = ManifestSensor(name)
+        self._mirrors = MirrorSensor(name)
         self._image_events = ImageEventSensor(name, runtime.socket)
         self._awaited = AwaitedImageSensor(name, runtime.socket)
         self.socket_path = runtime.socket[len("unix://") :]
@@ -142,6 +144,7 @@ class RuntimeSenses:
         self._slow = (
             PacedSensor(f"runtime.{name}", self._read_runtime, inbox, SECOND_NS),
             PacedSensor(f"manifests.{name}", self._manifests.read, inbox, SECOND_NS),
+            PacedSensor(f"mirrors.{name}", self._mirrors.read, inbox, SECOND_NS),
             PacedSensor(f"image_events.{name}", self._image_events.read, inbox, EVERY_TICK_NS),
             PacedSensor(f"awaited_images.{name}", self._awaited.read, inbox, SECOND_NS),
             *([PacedSensor(f"log.{name}", self._log.read, inbox, EVERY_TICK_NS)] if self._log else []),
@@ -162,6 +165,7 @@ class RuntimeSenses:
     def attend(self, tick: Tick) -> None:
         """Look at transfers while something goes on, and for the images that a verification waits for."""
         self._active = tick.active
+        self._mirrors.watch(tick.bypassed)
         self._awaited.wait_for([image for runtime, image in tick.awaited if runtime == self.name])
 
     @property
@@ -194,4 +198,5 @@ class RuntimeSenses:
         self._clients.follow(seen.process)
         self._transfer.follow(seen.process)
         self._manifests.follow(seen.process, seen.data_root)
+        self._mirrors.follow(seen.process, seen.mirrors)
         self._image_events.follow(seen.process)

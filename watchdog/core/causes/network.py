@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Mapping, Optional
 
-from watchdog.core.advice import transfer
+from watchdog.core.advice import p2p, transfer
 from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.harbor import with_health
 from watchdog.core.causes.logged import logged
+from watchdog.core.causes.mirror import failing_mirrors
 from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
 from watchdog.core.causes.push import failing_pushes
 from watchdog.core.causes.queue import blocked_pulls
@@ -38,6 +39,7 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
         found += silent
         found += blocked_pulls(runtime, transfers, demand, silent, limits)
         found += failing_downloads(runtime, transfers, limits)
+    found += failing_mirrors(runtime, world, transfers, demand, limits)
     found += failing_p2p(runtime, world, transfers)
     found += failing_pushes(runtime, world, transfers, demand, limits)
     found += registry_errors(runtime, world, transfers, demand, limits)
@@ -54,6 +56,7 @@ _ADVICE: Mapping[Cause, Advice] = {
     Cause.SIZE_LIMIT: transfer.EQUAL_SIZES,
     Cause.RESET_LOOP: transfer.RESET_LOOP,
     Cause.RANGE_UNSUPPORTED: transfer.RANGE_UNSUPPORTED,
+    Cause.MIRROR_FAILING: p2p.MIRROR_FAILING,
 }
 
 
