@@ -44,7 +44,7 @@ def clean(text: object) -> str:
 
 def wrapped(label: str, text: object, indent: int = 2, column: int = 13) -> List[str]:
     """A labelled paragraph: the label at `indent`, the text from `column` on."""
-    start = f"{'':{indent}}{label}".ljust(column)
+    start = (" " * indent + label).ljust(column)
     return textwrap.wrap(
         clean(text),
         WIDTH,
