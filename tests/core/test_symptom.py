@@ -127,6 +127,16 @@ def test_the_registrys_fields():
     assert (symptom.image, symptom.digest, symptom.component) == ("ml/trainer", BLOB, "distribution")
 
 
+def test_what_a_registrys_storage_said_is_more_than_the_status():
+    line = (
+        'time="2022-03-09T12:00:01Z" level=error msg="response completed with error" err.code=unknown '
+        'err.detail="s3aws: SlowDown: Please reduce your request rate. status code: 503" '
+        'err.message="unknown error" http.request.method=PUT http.response.status=500'
+    )
+    symptom = classify(line)
+    assert (symptom.kind, symptom.detail, symptom.status) == (K.SERVER_ERROR, "reg.s3_throttle", 500)
+
+
 def test_the_age_of_a_lock():
     error = f"ref a/1/layer-{BLOB} locked for 1h2m3.5s: unavailable"
     line = f'level=error msg="(*service).Write failed" error="{error}"'

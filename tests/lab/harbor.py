@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 # src/pkg/health: the order of its answer differs from call to call; the errors are its words
 COMPONENTS = ("core", "portal", "jobservice", "registry", "registryctl", "database", "redis", "trivy")
@@ -25,6 +25,17 @@ INTERNAL_ERROR = '{"errors":[{"code":"UNKNOWN","message":"internal server error"
 # ingress-nginx, images/custom-error-pages and its default backend; Go's net/http for a missing route
 DEFAULT_BACKEND_404 = "default backend - 404"
 GO_404 = "404 page not found\n"
+# src/lib/http/error.go and lib/orm: core.log when Postgres has no connection left (harbor#12352)
+CORE_WORDS = (
+    '{time} [ERROR] [/lib/http/error.go:54]: {{"errors":[{{"code":"UNKNOWN","message":'
+    '"unknown: pq: sorry, too many clients already"}}]}}'
+)
+# distribution's s3 driver, as it reaches registry.log (harbor#23005)
+REGISTRY_WORDS = (
+    'time="{time}" level=error msg="response completed with error" err.code=unknown '
+    'err.detail="s3aws: SlowDown: Please reduce your request rate. status code: 503" '
+    'err.message="unknown error" http.request.method=PUT http.response.status=500'
+)
 
 
 @dataclass
@@ -101,7 +112,7 @@ def _answer(manner: Manner, path: str) -> Tuple[int, str]:
     if manner.ingress_404:
         return 404, manner.ingress_404
     if path == f"{api}/health":
-        return 200, json.dumps(_health(manner.sick))
+        return 200, health_body(manner.sick)
     if path == f"{api}/systeminfo":
         return 200, json.dumps(
             {"harbor_version": manner.version} if manner.version else {"auth_mode": "db_auth"}
@@ -109,11 +120,12 @@ def _answer(manner: Manner, path: str) -> Tuple[int, str]:
     return 404, GO_404
 
 
-def _health(sick: Tuple[str, ...]) -> Dict[str, Any]:
+def health_body(sick: Sequence[str]) -> str:
+    """What GET /api/v2.0/health answers, always with 200."""
     components: List[Dict[str, str]] = [
         {"name": one, "status": "unhealthy", "error": ERRORS[one]}
         if one in sick
         else {"name": one, "status": "healthy"}
         for one in COMPONENTS
     ]
-    return {"status": "unhealthy" if sick else "healthy", "components": components}
+    return json.dumps({"status": "unhealthy" if sick else "healthy", "components": components})

@@ -88,7 +88,10 @@ def _rule_of(text: str) -> Optional[Rule]:
 def _judge_answer(entry: LogEntry, text: str, rule: Optional[Rule]) -> _Judgement:
     """What a registry answered: what was asked decides what its status means."""
     if "http.response.status" in entry.fields:
-        return _judge_response(entry.fields)
+        kind, detail = _judge_response(entry.fields)
+        if rule is not None and rule.kind is kind and rule.detail != "reg.server_error":
+            return kind, rule.detail  # more than the status
+        return kind, detail
     if rule is None or rule.detail == "reg.server_error":
         status = status_in(text)
         if status and not (rule is None and _INDEX.exception(text)):

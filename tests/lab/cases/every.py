@@ -13,6 +13,7 @@ from tests.lab.cases import (
     other_stages,
     recognised,
     shared_layers,
+    stories,
     substitution,
 )
 
@@ -27,5 +28,6 @@ CASES = [
     *substitution.CASES,
     *no_incident.CASES,
     *observing.CASES,
+    *stories.CASES,
     *killed_agent.CASES,
 ]
