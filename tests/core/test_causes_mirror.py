@@ -1,0 +1,372 @@
+"""core/causes/mirror and core/mirror: each failure of a mirror, and beside it what almost looks like it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import List, Optional
+
+import pytest
+
+from tests.core.network import DAEMON, MB, SECOND_NS, Network, Wire
+from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.causes.mirror import NO_COST, failing_mirrors
+from watchdog.core.evidence import Kind
+from watchdog.core.history import History
+from watchdog.core.mirror import HEALED_ANSWERS, bypassed, healed
+from watchdog.core.observation import (
+    Api,
+    Frame,
+    LedgerEntry,
+    LogLine,
+    MachineSeen,
+    MirrorSeen,
+    Outcome,
+    RuntimeSeen,
+    Sight,
+    TcpEvent,
+)
+from watchdog.core.policy import Thresholds
+from watchdog.core.world import World
+
+LIMITS = Thresholds()
+URL = "http://mirror.lan:5001/"
+PEER = "10.0.0.7:5001"
+ORIGIN = "34.1.2.3:443"
+WALL_NS = 1_700_000_000 * SECOND_NS
+REFUSED = f'Get "{URL}v2/": dial tcp {PEER}: connect: connection refused'
+BAD = "received unexpected HTTP status: 502 Bad Gateway"
+RETRY = "Download failed, retrying ({}/5): {}"
+NEXT = "Attempting next endpoint for pull after error: {}"
+
+
+@dataclass
+class Node:
+    """A runtime with one mirror, its network and what its log and kernel tell."""
+
+    mirrors: tuple[str, ...] = (URL,)
+    network: Network = field(default_factory=lambda: Network(attempts=5))
+    world: World = field(default_factory=World)
+    _socket: int = 0
+
+    def __post_init__(self) -> None:
+        seen = RuntimeSeen("docker", "docker", DAEMON, None, Api.ANSWERS, Sight.FULL, mirrors=self.mirrors)
+        self.see(MachineSeen("boot", WALL_NS, self.network.now_ns), seen, MirrorSeen("docker", URL, (PEER,)))
+
+    def see(self, *observations: object) -> None:
+        self.world.apply(Frame(self.network.now_ns, observations))  # type: ignore[arg-type]
+
+    def pull(self, image: str = "alpine:3") -> None:
+        self.network.client(image)
+
+    def asks(self, received: int = 0, remote: str = PEER) -> Wire:
+        """dockerd sends a request and waits for its answer."""
+        return self.network.other(received, remote)
+
+    def says(self, text: str, dials: str = PEER, refused: bool = True, before: str = "") -> None:
+        """A line of its log, a second after the last, with the dial that it is about."""
+        self.network.tick()
+        self.see()
+        if before:
+            self.dial(before, False, -1000)
+        if dials:
+            self.dial(dials, refused, -1)
+        stamp = datetime.fromtimestamp(self.world.wall_ns() / 1e9, timezone.utc).isoformat()
+        self.see(LogLine("docker", f'time="{stamp}" level=info msg={json.dumps(text)}'))
+
+    def dial(self, remote: str, refused: bool, ms: int) -> None:
+        host, _, port = remote.rpartition(":")
+        at_ns = self.network.now_ns + ms * 1_000_000
+        new = 7 if refused else 1
+        self.see(TcpEvent(at_ns, "state", DAEMON.pid, 1, 0, int(port), host, old_state=2, new_state=new))
+
+    def found(self) -> List[Finding]:
+        self.see()
+        demand = self.network.demand
+        return failing_mirrors("docker", self.world, self.network.transfers, demand, LIMITS)
+
+    @property
+    def confirmed(self) -> Optional[str]:
+        """The reason of the only confirmed finding; None without one."""
+        reasons = [one.target.reason for one in self.found() if one.confirmed and one.target]
+        assert len(reasons) <= 1
+        return reasons[0] if reasons else None
+
+
+# --- silence ---------------------------------------------------------------------------------
+
+
+def silent(node: Node, looks: int) -> Wire:
+    node.pull()
+    wire = node.asks()
+    node.network.tick(looks)
+    return wire
+
+
+def test_a_manifest_that_is_not_answered() -> None:
+    node = Node()
+    silent(node, 2 * LIMITS.stalled + 1)
+
+    (found,) = node.found()
+
+    assert found.confirmed
+    assert found.cause is Cause.MIRROR_FAILING
+    assert found.target is not None
+    assert (found.target.endpoint, found.target.reason) == (URL, "hangs")
+    assert found.images == ("alpine:3",)
+    assert {one.kind for one in found.evidence} == {Kind.SOCKET, Kind.PROCESS_STATE}
+    assert found.hands_off == ""
+
+
+def test_the_name_is_the_same_at_every_look() -> None:
+    node = Node()
+    silent(node, 10)
+    first = node.found()[0].name
+    node.asks()
+    node.network.tick(10)
+
+    assert node.found()[0].name == first
+
+
+@pytest.mark.parametrize("looks", [1, 2 * LIMITS.stalled - 1])
+def test_not_for_so_long_yet(looks: int) -> None:
+    node = Node()
+    silent(node, looks)
+
+    assert node.confirmed is None
+
+
+def test_a_layer_may_be_awaited_for_longer_than_a_manifest() -> None:
+    """A mirror that fetches the whole layer first."""
+    node = Node()
+    node.pull()
+    layer = node.network.layer(rate=0)
+    assert layer.wire is not None
+    layer.wire.sample = replace(layer.wire.sample, remote=PEER)
+    node.network.tick(LIMITS.header_wait - 5)
+    assert node.confirmed is None
+    node.network.tick(10)
+
+    assert node.confirmed == "hangs"
+    assert {one.kind for one in node.found()[0].evidence} == {Kind.SOCKET, Kind.BLOB_FILE}
+
+
+def test_nobody_waits_for_docker_io() -> None:
+    node = Node()
+    node.pull("registry.example/app:1")
+    node.asks()
+    node.network.tick(100)
+
+    assert node.found() == []
+
+
+def test_another_request_to_it_moves() -> None:
+    node = Node()
+    silent(node, 2)
+    moving = node.asks(received=MB)
+    for _ in range(100):
+        moving.receive(1, node.network.now_ns)
+        node.network.tick()
+
+    assert node.found() == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"receive_queue_bytes": 1}, {"state": 8}, {"remote": "10.0.0.8:5001"}, {"received_bytes": MB}]
+)
+def test_a_connection_that_is_no_unanswered_request_to_it(change: dict[str, object]) -> None:
+    node = Node()
+    wire = silent(node, 2)
+    wire.sample = replace(wire.sample, **change)  # type: ignore[arg-type]
+    node.network.tick(100)
+
+    assert node.confirmed is None
+
+
+def test_a_look_that_is_long_ago_says_nothing() -> None:
+    node = Node()
+    silent(node, 100)
+    node.network.now_ns += 60 * SECOND_NS
+
+    assert node.found() == []
+
+
+def test_a_mirror_that_is_not_in_the_list_any_more() -> None:
+    node = Node(mirrors=())
+    silent(node, 100)
+
+    assert node.found() == []
+
+
+# --- failures --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "refused", "reason"),
+    [
+        (f"dial tcp {PEER}: connect: connection refused", True, "refused"),
+        (BAD, False, "5xx"),
+        (f'Get "https://{PEER}/v2/": x509: certificate has expired', False, "tls"),
+    ],
+)
+def test_layers_that_fail_again_and_again(error: str, refused: bool, reason: str) -> None:
+    node = Node()
+    node.pull()
+    for attempt in range(1, LIMITS.cuts + 1):
+        assert node.confirmed is None
+        node.says(RETRY.format(attempt, error), refused=refused)
+
+    assert node.confirmed == reason
+    assert node.found()[0].hands_off == ""
+    assert {one.kind for one in node.found()[0].evidence} == {Kind.LOG, Kind.KERNEL_EVENT}
+
+
+def test_a_mirror_that_is_silent_to_the_first_request_costs_15_seconds_a_pull() -> None:
+    node = Node()
+    for _ in range(LIMITS.cuts):
+        node.says(
+            NEXT.format(f'Get "{URL}v2/": net/http: request canceled (Client.Timeout exceeded)'),
+            refused=False,
+        )
+
+    assert node.confirmed == "hangs"
+    assert node.found()[0].hands_off == ""
+
+
+@pytest.mark.parametrize(("error", "reason"), [(REFUSED, "refused"), (BAD, "5xx")])
+def test_one_that_is_passed_over_at_once_is_told_only(error: str, reason: str) -> None:
+    node = Node()
+    for _ in range(LIMITS.cuts):
+        node.says(NEXT.format(error), refused=reason == "refused")
+
+    assert node.confirmed == reason
+    assert node.found()[0].hands_off == NO_COST
+
+
+def test_the_log_alone_confirms_nothing() -> None:
+    node = Node()
+    for attempt in range(1, 6):
+        node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"), dials="")
+
+    assert node.confirmed is None
+
+
+@pytest.mark.parametrize("dials", ["", ORIGIN])
+def test_a_status_without_an_address_and_no_dial_to_the_mirror(dials: str) -> None:
+    node = Node()
+    for attempt in range(1, 6):
+        node.says(RETRY.format(attempt, BAD), dials=dials, refused=False)
+
+    assert node.found() == []
+
+
+def test_a_status_without_an_address_while_another_registry_was_asked_too() -> None:
+    node = Node()
+    for attempt in range(1, 6):
+        node.says(RETRY.format(attempt, BAD), refused=False, before=ORIGIN)
+
+    assert node.found() == []
+
+
+def test_the_origin_that_is_asked_next_speaks_for_the_mirrors_failure() -> None:
+    node = Node()
+    for _ in range(LIMITS.cuts):
+        node.says(NEXT.format(BAD), refused=False)
+        node.dial(ORIGIN, False, 1)
+        node.network.tick(3)
+
+    assert node.confirmed == "5xx"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NEXT.format("manifest unknown: manifest unknown"),
+        NEXT.format(f'Get "https://registry.example/v2/": dial tcp {ORIGIN}: connect: connection refused'),
+        "Layer already exists",
+    ],
+)
+def test_lines_that_are_not_about_a_failing_mirror(text: str) -> None:
+    node = Node()
+    for _ in range(5):
+        node.says(text, refused=False)
+
+    assert node.found() == []
+
+
+def test_failures_of_long_ago_are_forgotten() -> None:
+    node = Node()
+    for attempt in range(1, 4):
+        node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"))
+    assert node.confirmed == "refused"
+    node.network.now_ns += 601 * SECOND_NS
+
+    assert node.found() == []
+
+
+def test_a_mirror_that_moves_bytes_again_does_not_fail() -> None:
+    node = Node()
+    for attempt in range(1, 4):
+        node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"))
+    moving = node.asks(received=MB)
+    node.network.tick()
+    moving.receive(MB, node.network.now_ns)
+    node.network.tick()
+
+    assert node.found() == []
+
+
+# --- back in use -----------------------------------------------------------------------------
+
+
+def entry(action: str, phase: str, **changes: object) -> LedgerEntry:
+    memory = json.dumps({"endpoint": URL, "image": "alpine:3", "change": {}})
+    one = LedgerEntry(
+        action, phase, WALL_NS, "boot", "pw-1", "bypass_mirror", "mirror_failing", "docker", None, None
+    )
+    return replace(one, expires_wall_ns=2 * WALL_NS, detail_json=memory, **changes)  # type: ignore[arg-type]
+
+
+def history(*entries: LedgerEntry) -> History:
+    return History(entries, WALL_NS)
+
+
+def answering(node: Node, action: str, answers: int) -> None:
+    node.see(MirrorSeen("docker", URL, (), action, answers))
+
+
+def test_what_is_bypassed_is_asked() -> None:
+    (one,) = bypassed(history(entry("a", "intent"), entry("a", "result", outcome=Outcome.DONE)))
+
+    assert (one.action, one.runtime, one.endpoint, one.image) == ("a", "docker", URL, "alpine:3")
+
+
+@pytest.mark.parametrize("phase", ["result", "revert"])
+def test_what_is_not_in_force_is_not_asked(phase: str) -> None:
+    outcome = Outcome.REFUSED if phase == "result" else Outcome.DONE
+
+    assert bypassed(history(entry("a", "intent"), entry("a", phase, outcome=outcome))) == ()
+
+
+def test_it_comes_back_after_so_many_answers() -> None:
+    node, past = Node(), history(entry("a", "intent"))
+    answering(node, "a", HEALED_ANSWERS - 1)
+    assert healed(past, node.world) is None
+    answering(node, "a", HEALED_ANSWERS)
+
+    assert healed(past, node.world) == past.entries[0]
+
+
+def test_answers_to_an_earlier_bypass_do_not_count() -> None:
+    node = Node()
+    answering(node, "a", 10)
+
+    assert healed(history(entry("b", "intent")), node.world) is None
+
+
+def test_a_memory_that_cannot_be_read_is_left_to_its_expiry() -> None:
+    node, torn = Node(), replace(entry("a", "intent"), detail_json="[]")
+
+    assert healed(history(torn), node.world) is None
+    assert bypassed(history(torn)) == ()
