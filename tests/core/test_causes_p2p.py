@@ -9,7 +9,7 @@ from typing import Any, List
 import pytest
 
 from watchdog.core.causes.finding import Cause, Finding
-from watchdog.core.causes.p2p import LOOKS, failing_p2p, waits_for_p2p
+from watchdog.core.causes.p2p import LOOKS, failing_p2p, is_explained, waits_for_p2p
 from watchdog.core.evidence import Kind
 from watchdog.core.observation import (
     Api,
@@ -248,6 +248,28 @@ def test_while_its_files_grow_the_silence_is_nobodys_fault():
     assert waits_for_p2p(silent("127.0.0.1:65001"), node.world)
     assert waits_for_p2p(silent("[::1]:65001"), node.world)
     assert not waits_for_p2p(silent("127.0.0.1:5000"), node.world)  # another proxy
+
+
+def mirror(url: str) -> Finding:
+    return Finding("docker", Cause.MIRROR_FAILING, DAEMON, (), 9, 0, 3, target=Target(endpoint=url))
+
+
+def test_a_mirror_that_is_the_client_waits_for_it_as_well():
+    node = fetching(30, grows=20_000_000)
+    assert waits_for_p2p(mirror("http://127.0.0.1:65001/"), node.world)
+    assert waits_for_p2p(mirror("http://localhost:65001"), node.world)
+    assert not waits_for_p2p(mirror("http://127.0.0.1:5000/"), node.world)
+    assert not waits_for_p2p(mirror("https://mirror.example"), node.world)
+
+
+def test_a_mirror_that_is_the_client_is_explained_by_what_the_client_says():
+    node = Node(V1)
+    node.tick(2)
+    found = node.say_log("s3/dfdaemon.log").end_connection(65001).tick(LOOKS)
+    assert is_explained(mirror("http://127.0.0.1:65001/"), found)
+    assert not is_explained(mirror("http://127.0.0.1:5000/"), found)
+    assert not is_explained(mirror("https://mirror.example"), found)
+    assert not is_explained(mirror("http://127.0.0.1:65001/"), [replace(only(found), samples=0)])
 
 
 def test_once_they_stand_still_it_is_a_silence_like_any_other():

@@ -26,6 +26,7 @@ from watchdog.act.remedy import Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import held_runtime
 from watchdog.act.settings import ActSettings
 from watchdog.act.socket_destroy import destroy
+from watchdog.core.causes import p2p
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import ConnectionSample, Outcome
 from watchdog.core.policy import Remedy
@@ -99,7 +100,8 @@ def _endpoint(context: Context) -> str:
     target = context.incident.target
     if target is None or not target.endpoint:
         raise Refused("the incident names no mirror")
-    return target.endpoint
+    is_url = "://" in target.endpoint  # else a P2P client of this node, which speaks plain HTTP
+    return target.endpoint if is_url else f"http://{target.endpoint}/"
 
 
 def _image(context: Context) -> Optional[Reference]:
@@ -187,7 +189,7 @@ def _still(waiting: Dict[str, int], daemon: Subject) -> Dict[str, int]:
 
 BYPASS_MIRROR = RemedyCode(
     name=Remedy.BYPASS_MIRROR,
-    causes=frozenset({Cause.MIRROR_FAILING}),
+    causes=p2p.CAUSES | {Cause.MIRROR_FAILING},
     memory=Bypass,
     plan=plan,
     effect=effect,

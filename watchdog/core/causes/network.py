@@ -17,7 +17,7 @@ from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.harbor import with_health
 from watchdog.core.causes.logged import logged
 from watchdog.core.causes.mirror import failing_mirrors
-from watchdog.core.causes.p2p import failing_p2p, waits_for_p2p
+from watchdog.core.causes.p2p import failing_p2p, is_explained, waits_for_p2p
 from watchdog.core.causes.push import failing_pushes
 from watchdog.core.causes.queue import blocked_pulls
 from watchdog.core.causes.registry import registry_errors
@@ -39,8 +39,11 @@ def find_network(runtime: str, world: World, transfers: Transfers, demand: Deman
         found += silent
         found += blocked_pulls(runtime, transfers, demand, silent, limits)
         found += failing_downloads(runtime, transfers, limits)
-    found += failing_mirrors(runtime, world, transfers, demand, limits)
-    found += failing_p2p(runtime, world, transfers)
+    mirrors = failing_mirrors(runtime, world, transfers, demand, limits)
+    of_p2p = failing_p2p(runtime, world, transfers)
+    found += of_p2p
+    found += [one for one in mirrors if not (waits_for_p2p(one, world) or is_explained(one, of_p2p))]
+    found += silent_api(runtime, world, limits)
     found += failing_pushes(runtime, world, transfers, demand, limits)
     found += registry_errors(runtime, world, transfers, demand, limits)
     found += logged(runtime, world)

@@ -11,6 +11,7 @@ byte of it; while its files grow, the silence on its connections is nobody's fau
 from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
+from urllib.parse import urlsplit
 
 from watchdog.core.advice.record import Advice
 from watchdog.core.causes.finding import Cause, Finding
@@ -81,11 +82,15 @@ def failing_p2p(runtime: str, world: World, transfers: Transfers) -> List[Findin
 
 
 def waits_for_p2p(finding: Finding, world: World) -> bool:
-    """Whether a connection is only silent because Dragonfly 1 fetches the whole layer first."""
-    target, looks = finding.target, looks_of(world)
-    if target is None or target.connection is None or not looks:
-        return False
-    return _leads_to(target.connection.remote, looks[-1][1].address) and is_fetching(looks, world.now_ns)
+    """Whether a connection, or a mirror, is only silent because Dragonfly 1 fetches the whole layer first."""
+    looks = looks_of(world)
+    return bool(looks) and _is_about(finding, looks[-1][1].address) and is_fetching(looks, world.now_ns)
+
+
+def is_explained(finding: Finding, of_p2p: Sequence[Finding]) -> bool:
+    """Whether a mirror fails because it is the P2P client, of which more is known."""
+    known = [one.target.endpoint for one in of_p2p if one.confirmed and one.target is not None]
+    return any(_is_about(finding, endpoint) for endpoint in known)
 
 
 def sign_of_recovery(world: World, transfers: Transfers, target: Target, since_wall_ns: int) -> str:
@@ -128,6 +133,15 @@ def is_fetching(looks: _Looks, now_ns: int) -> bool:
 
 def _tells(one: Told, since_ns: int) -> bool:
     return one.symptom.detail.startswith(_WORDS) and one.at_ns >= since_ns
+
+
+def _is_about(finding: Finding, address: str) -> bool:
+    target = finding.target
+    if target is None:
+        return False
+    peer = target.connection.remote if target.connection else urlsplit(target.endpoint).netloc
+    peer = peer.replace("localhost:", "127.0.0.1:")
+    return peer.rpartition(":")[2].isdecimal() and _leads_to(peer, address)
 
 
 def _leads_to(remote: str, address: str) -> bool:
