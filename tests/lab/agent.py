@@ -65,7 +65,9 @@ class Agent:
         self.config.write_text(yaml.safe_dump(dict(content), sort_keys=False))
 
     def __enter__(self) -> Agent:
-        self.start(self._under)
+        """Start it, if it does not run yet."""
+        if not self.running:
+            self.start(self._under)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -39,6 +39,18 @@ def test_a_signal_of_a_child_by_a_pidfd(tmp_path: Path) -> None:
     assert trace.signals() == ["SIGCONT"]
 
 
+def test_signals_are_told_with_who_got_them(tmp_path: Path) -> None:
+    """Also where the traced process is woken while the call is under way, which splits its line."""
+    program = (
+        "import os, signal, subprocess; p = subprocess.Popen(['sleep', '9']); f = os.pidfd_open(p.pid);"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid));"
+        "signal.pidfd_send_signal(f, signal.SIGCONT); signal.pidfd_send_signal(f, signal.SIGKILL); p.wait()"
+    )
+    trace = traced(tmp_path, program)
+    pid = int((tmp_path / "pid").read_text())
+    assert trace.signals_to() == [("SIGCONT", pid), ("SIGKILL", pid)]
+
+
 def test_mounts_and_namespaces(tmp_path: Path) -> None:
     trace = traced(tmp_path, "import ctypes; ctypes.CDLL(None).umount2(b'/nowhere', 0)")
     assert len(trace.changes()) == 1

@@ -11,8 +11,12 @@ OPENS = "open,openat,creat"
 WRITES = "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,truncate"
 TALK = "connect,sendto,sendmsg,write"
 
-_SENT = re.compile(r"(kill|tkill|tgkill|rt_sigqueueinfo|rt_tgsigqueueinfo|pidfd_send_signal)\((.*)\)\s+= 0")
-_SIGNAL_NAME = re.compile(r"\b(SIG[A-Z0-9]+)\b")
+_UNFINISHED = " <unfinished ...>"
+_RESUMED = re.compile(r"<\.\.\. \w+ resumed>")
+_SENT = re.compile(
+    r"(?:kill|rt_sigqueueinfo|pidfd_send_signal|tkill|(?:tgkill|rt_tgsigqueueinfo)\(\d+, )\(?"
+    r"(?:\d+<pid:(?P<pidfd>-?\d+)>|(?P<pid>-?\d+)(?:<[^>]*>)?), (?P<signal>SIG[A-Z0-9]+).*\)\s+= 0"
+)
 _OPENED = re.compile(r'(?:open|openat|creat)\(.*?"([^"]*)", ([A-Z_|]*O_(?:WRONLY|RDWR)[A-Z_|]*)')
 _PATH_CHANGED = re.compile(
     r"(?:rename|renameat2?|link|linkat|symlink|symlinkat|unlink|unlinkat|mkdir|mkdirat|truncate)"
@@ -33,20 +37,34 @@ class Trace:
     def command(self) -> list[str]:
         calls = ",".join((SIGNALS, CHANGES, OPENS, WRITES, TALK))
         quick = ["-f", "--seccomp-bpf", "-D", "-qq"]  # only these calls stop, so that it stays quick
-        return ["strace", *quick, "-s", "200", "-o", str(self.path), "-e", f"trace={calls}"]
+        told = ["-s", "200", "--decode-fds=pidfd", "-e", f"trace={calls}"]
+        return ["strace", *quick, *told, "-o", str(self.path)]
 
     def lines(self) -> list[str]:
-        return self.path.read_text(errors="replace").splitlines() if self.path.exists() else []
+        """A line for each call, also where another process came between its beginning and its end."""
+        if not self.path.exists():
+            return []
+        whole: list[str] = []
+        begun: dict[str, str] = {}
+        for line in self.path.read_text(errors="replace").splitlines():
+            pid = line.split(" ", 1)[0]
+            resumed = _RESUMED.search(line)
+            if line.endswith(_UNFINISHED):
+                begun[pid] = line[: -len(_UNFINISHED)]
+            elif resumed:
+                whole.append(begun.pop(pid, f"{pid} ") + line[resumed.end() :])
+            else:
+                whole.append(line)
+        return whole + list(begun.values())  # what never ended, such as the last call of a killed process
 
     def signals(self) -> list[str]:
         """The signals that were sent and not just asked about, by name, in order."""
-        sent = []
-        for line in self.lines():
-            call = _SENT.search(line)
-            name = _SIGNAL_NAME.search(call.group(2)) if call else None
-            if name:
-                sent.append(name.group(1))
-        return sent
+        return [name for name, _ in self.signals_to()]
+
+    def signals_to(self) -> list[tuple[str, int]]:
+        """Each signal that was sent, and the pid of the process that got it."""
+        calls = (_SENT.search(line) for line in self.lines())
+        return [(call["signal"], int(call["pidfd"] or call["pid"])) for call in calls if call]
 
     def changes(self) -> list[str]:
         """Calls that change mounts, namespaces or other processes."""

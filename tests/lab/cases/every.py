@@ -11,9 +11,9 @@ from tests.lab.cases import (
     no_incident,
     observing,
     other_stages,
+    random_moments,
     recognised,
     shared_layers,
-    stories,
     substitution,
 )
 
@@ -28,6 +28,6 @@ CASES = [
     *substitution.CASES,
     *no_incident.CASES,
     *observing.CASES,
-    *stories.CASES,
     *killed_agent.CASES,
+    *random_moments.CASES,
 ]
