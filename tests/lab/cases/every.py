@@ -14,6 +14,7 @@ from tests.lab.cases import (
     random_moments,
     recognised,
     shared_layers,
+    stories,
     substitution,
 )
 
@@ -30,4 +31,5 @@ CASES = [
     *observing.CASES,
     *killed_agent.CASES,
     *random_moments.CASES,
+    *stories.CASES,
 ]
