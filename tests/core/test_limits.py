@@ -53,6 +53,15 @@ def test_equal_sizes_are_a_limit_of_an_unknown_device():
     assert "proxy_max_temp_file_size" not in limit.parameter
 
 
+def test_what_was_on_its_way_comes_on_top_of_a_buffer_that_is_full():
+    """Measured with nginx's proxy_max_temp_file_size at 300 MiB."""
+    sizes = (337_117_835, 324_598_156)
+    limit = infer_limit([AttemptEnd(End.FIN, size) for size in sizes])
+    assert limit is not None and limit.kind is LimitKind.SIZE
+    assert infer_limit([AttemptEnd(End.UNKNOWN, size) for size in sizes]) is None
+    assert infer_limit([AttemptEnd(End.FIN, size // 10) for size in sizes]) is None
+
+
 @pytest.mark.parametrize(
     ("attempts"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.core.network import LEAKED, MB, SECOND_NS, Layer, Network
@@ -392,3 +394,30 @@ def test_no_estimate_where_nothing_moves_or_the_size_is_unknown() -> None:
     layer.rate = 0
     network.tick(12)
     assert estimate(network.transfers.of("docker"), (), (200 * MB,)).seconds_left is None
+
+
+def test_a_write_between_two_looks_at_a_file_ends_no_download() -> None:
+    """Size and position cannot be seen at one moment: 4584 bytes lay between them once."""
+    network = Network()
+    layer = network.layer()
+    network.tick(3)
+    scan = network.transfers.scans["docker"]
+    grown = layer.size + MB
+    (blob,) = scan.blobs
+    torn = replace(blob, size_bytes=grown, position_bytes=grown - 4584)
+    network.transfers.update(replace(scan, blobs=(torn,)), network.now_ns + SECOND_NS)
+    (download,) = network.transfers.of("docker")
+    assert download.began_ns < network.now_ns and len(download.attempts) == 1
+    assert network.transfers.finished["docker"] == ()
+
+
+def test_a_file_that_does_not_grow_and_is_read_has_come() -> None:
+    network = Network()
+    network.layer()
+    network.tick(3)
+    scan = network.transfers.scans["docker"]
+    (blob,) = scan.blobs
+    read = replace(blob, position_bytes=blob.size_bytes - 4584)
+    network.transfers.update(replace(scan, blobs=(read,)), network.now_ns + SECOND_NS)
+    assert network.transfers.of("docker") == ()
+    assert network.transfers.finished["docker"] == (blob.size_bytes,)

@@ -108,6 +108,8 @@ _NO_SILENCE_NS = 2 * SECOND_NS
 _GAP_TOLERANCE_NS = SECOND_NS
 _TOTAL_TOLERANCE_NS = 2 * SECOND_NS
 _SIZE_TOLERANCE_RATIO = 0.02
+_BUFFERED_BYTES = 16 << 20  # what the kernels on the way hold when a proxy that buffers gives up
+_MANY_TIMES = 10  # that is no tolerance for sizes of which it would be much
 _SAME_MOMENT_NS = SECOND_NS
 _LEAST_SIZE_BYTES = 1 << 20  # below, equal sizes are error pages and headers
 _TEMP_FILE_UP_TO_BYTES = int(1.3 * GIB)  # the file, buffers, and what the client took meanwhile
@@ -228,7 +230,7 @@ def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     if len(sizes) < len(attempts) or min(sizes) < _LEAST_SIZE_BYTES or _went_silent(attempts):
         return None
     temp_file = all(is_temp_file_mark(size) for size in sizes)
-    if _spread(sizes) > _SIZE_TOLERANCE_RATIO * max(sizes) and not temp_file:
+    if _spread(sizes) > _size_tolerance(attempts, sizes) and not temp_file:
         return None
     if _durations_alike(attempts) and not temp_file:
         return None  # equal in both: a rate, and one cannot tell which limit it was
@@ -242,6 +244,13 @@ def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
         parameter,
         f"{len(attempts)} attempts ended at {_mebibytes(min(sizes))} to {_mebibytes(max(sizes))} MiB",
     )
+
+
+def _size_tolerance(attempts: Sequence[AttemptEnd], sizes: Sequence[int]) -> float:
+    """How far equal sizes may lie apart.  A proxy that buffers sends its FIN behind what is on its way."""
+    usual = _SIZE_TOLERANCE_RATIO * max(sizes)
+    is_buffered = all(one.end is End.FIN for one in attempts) and min(sizes) > _MANY_TIMES * _BUFFERED_BYTES
+    return max(usual, _BUFFERED_BYTES) if is_buffered else usual
 
 
 def _total_time(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:

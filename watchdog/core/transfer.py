@@ -9,7 +9,7 @@ say how an attempt ended, where a look finds its connection gone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.attempts import JOIN_WITHIN_NS, Ending, Failure, read_failure
 from watchdog.core.download import (
@@ -33,6 +33,7 @@ from watchdog.core.upload import Uploads
 FAILURES_KEPT = 40
 ENDS_KEPT = 256
 FINISHED_KEPT = 256
+WRITE_BYTES = 256 * 1024  # more than the runtime writes at a time
 _ESTABLISHED, _SYN_SENT, _CLOSE, _CLOSE_WAIT = 1, 2, 7, 8  # the kernel's TCP_* numbers
 
 
@@ -103,7 +104,7 @@ class Transfers:
             if one.name in before
             else begun(one, scan, now_ns)
             for one in scan.blobs
-            if is_written(one)
+            if is_written(one) or _is_being_written(one, before)
         ]
         feeds = self._feeding.setdefault(name, Feeding()).pair(scan, [one.stand() for one in found])
         opened = self._opened_ns(scan)
@@ -209,7 +210,8 @@ class Transfers:
 
     def _note_finished(self, name: str, before: Dict[str, Download], scan: TransferScan) -> None:
         """A file that is read from its beginning now holds a complete layer."""
-        read = [one for one in scan.blobs if one.name in before and not is_written(one)]
+        written = self.downloads[name]
+        read = [one for one in scan.blobs if one.name in before and one.name not in written]
         sizes = tuple(one.size_bytes for one in read)
         self.finished[name] = (*self.finished.get(name, ()), *sizes)[-FINISHED_KEPT:]
 
@@ -217,6 +219,16 @@ class Transfers:
 def is_written(blob: BlobSample) -> bool:
     """Whether a layer's file is still being downloaded."""
     return blob.position_bytes == blob.size_bytes
+
+
+def _is_being_written(blob: BlobSample, before: Mapping[str, Download]) -> bool:
+    """Size and position are two looks, between which a write may lie: it goes on where it was."""
+    last = before.get(blob.name)
+    return (
+        last is not None
+        and blob.size_bytes > last.blob.size_bytes
+        and blob.size_bytes - blob.position_bytes <= WRITE_BYTES
+    )
 
 
 def _ending_of(event: TcpEvent) -> Optional[Ending]:

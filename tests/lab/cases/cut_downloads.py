@@ -67,7 +67,8 @@ def by_a_temporary_file() -> Measured:
     The bytes that were in the kernel's buffers by then come on top: some 20 MB,
     which is why the limit is not smaller than this.
     """
-    limit = ("proxy_max_temp_file_size 300m", "limit_rate 25m", "proxy_read_timeout 60s")
+    slow = ("set $rate 25m", "if ($http_range) { set $rate 15m; } limit_rate $rate")
+    limit = ("proxy_max_temp_file_size 300m", "proxy_read_timeout 60s", *slow)
     behind = ("send_timeout 3s", "proxy_buffering off")
     with scene(HUGE) as (lab, _, agent), ExitStack() as stack:
         harbor = stack.enter_context(Nginx(lab, [Front(lab.registry.port, behind)], "harbor"))
