@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.lab.cases import (
+    cut_downloads,
     giving_up,
     hands_off,
     hung_decompressor,
@@ -14,6 +15,8 @@ from tests.lab.cases import (
     random_moments,
     recognised,
     shared_layers,
+    silent_downloads,
+    slow_downloads,
     stories,
     substitution,
 )
@@ -31,5 +34,8 @@ CASES = [
     *observing.CASES,
     *killed_agent.CASES,
     *random_moments.CASES,
+    *silent_downloads.CASES,
+    *cut_downloads.CASES,
+    *slow_downloads.CASES,
     *stories.CASES,
 ]
