@@ -8,8 +8,11 @@ import pytest
 
 from tests.act.scene import Scene
 from tests.act.test_repull import killed_pull
+from tests.act.test_reset_connection import hung, incident_of
 from tests.lab import images
 from tests.lab.faults import Fault, Form
+from tests.lab.processes import wait_until
+from tests.lab.proxy import FaultProxy
 from watchdog.act.ledger import unfinished
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import Outcome
@@ -96,6 +99,21 @@ class TestAtEachPoint:
         second = scene.act("restart_runtime", incident)
 
         assert starts(scene) == 2, second
+        assert outcomes(scene)["done"] == 1
+
+    def test_reset_connection(self, scene: Scene, point: str) -> None:
+        scene.lab.registry.publish(images.SMALL)
+        with FaultProxy(scene.lab) as proxy:
+            target = hung(scene.lab, proxy)
+            incident = scene.write(incident_of(scene.lab, target))
+
+            scene.act("reset_connection", incident, crash=point)
+            scene.act("reset_connection", incident)
+
+            wait_until(
+                lambda: scene.lab.dockerd.api.has_image(proxy.reference(images.SMALL)), "the image", 20.0
+            )
+            assert len(proxy.layers(images.SMALL)) == 2  # one reset is one request more
         assert outcomes(scene)["done"] == 1
 
 

@@ -48,11 +48,14 @@ def order(lab: Lab, tmp_path: Path) -> Order:
     """What a remedy is given for an incident with this target."""
     runtime = RuntimeConfig(name="lab", socket=f"unix://{lab.dockerd.socket}", service=None)
     settings = ActSettings(state_dir=tmp_path, run_dir=tmp_path, runtime=runtime)
-    daemon = sample(lab.dockerd.pid)
-    hung = Incident(
-        "pw-1", "lab", Cause.DOWNLOAD_STALLED, State.CONFIRMED, daemon, (), 1, 1, daemon=daemon
-    )  # its times play no part here
-    return lambda target: Context(settings, replace(hung, target=target), proc.boot_id(), time.time_ns())
+    return lambda target: Context(settings, incident_of(lab, target), proc.boot_id(), time.time_ns())
+
+
+def incident_of(lab: Lab, target: Target) -> Incident:
+    """A download that stands still, as the agent would tell it."""
+    daemon, now_ns = sample(lab.dockerd.pid), time.time_ns()
+    cause, state = Cause.DOWNLOAD_STALLED, State.CONFIRMED
+    return Incident("pw-1", "lab", cause, state, daemon, (), now_ns, now_ns, daemon=daemon, target=target)
 
 
 def look(lab: Lab) -> TransferScan:
