@@ -50,6 +50,11 @@ def test_nothing_gives_it_a_mount_namespace() -> None:
     assert not set(_settings(UNIT)) & IMPLIES_MOUNT_NAMESPACE
 
 
+def test_openat2_is_left_to_it() -> None:
+    """systemd takes it away with RestrictSUIDSGID=, because a filter cannot see its mode."""
+    assert "RestrictSUIDSGID" not in _settings(UNIT)
+
+
 def test_directories_are_those_of_the_configuration() -> None:
     settings, default = _settings(UNIT), Config()
     assert settings["StateDirectory"] == [default.state_dir.name]
