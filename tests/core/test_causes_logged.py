@@ -146,6 +146,12 @@ def test_a_line_before_the_next_endpoint_is_asked_counts_for_nothing(scene: Scen
     assert causes(scene) == []
 
 
+def test_a_full_disk_is_full_for_every_endpoint(scene: Scene) -> None:
+    words = "failed to register layer: Error processing tar file: write /x: no space left on device"
+    fail(scene, f'level=info msg="Attempting next endpoint for pull after error: {words}"')
+    assert causes(scene) == ["disk_full"]
+
+
 def test_the_same_again_within_the_hour_is_the_same_incident(scene: Scene) -> None:
     for _ in range(10):
         fail(scene, LINES["rate_limited"])

@@ -19,6 +19,7 @@ from tests.lab.cases import (
     slow_downloads,
     stories,
     substitution,
+    told,
 )
 
 CASES = [
@@ -38,4 +39,5 @@ CASES = [
     *cut_downloads.CASES,
     *slow_downloads.CASES,
     *stories.CASES,
+    *told.CASES,
 ]

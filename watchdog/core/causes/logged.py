@@ -36,21 +36,26 @@ _SERIOUS = ("error", "fatal", "")  # what is only a warning is followed by anoth
 
 @dataclass(frozen=True)
 class _Manner:
-    """`times`: how often it must fail.  `connected`: whether a connection of the runtime speaks for it."""
+    """`times`: how often it must fail.  `connected`: whether a connection of the runtime speaks for it.
+
+    `final`: whether it counts only where no other endpoint is asked.  dockerd 20.10
+    says that it asks the next one even where there is none, and then nothing more.
+    """
 
     kind: SymptomKind
     times: int
     connected: bool
+    final: bool = True
 
 
 _MANNERS: Mapping[Cause, _Manner] = {
-    Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1, True),
-    Cause.AUTH: _Manner(SymptomKind.AUTH, 3, True),
-    Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3, True),
-    Cause.DNS: _Manner(SymptomKind.DNS, 2, False),
-    Cause.TLS: _Manner(SymptomKind.TLS, 2, True),
-    Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, False),
-    Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, True),
+    Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1, connected=True),
+    Cause.AUTH: _Manner(SymptomKind.AUTH, 3, connected=True),
+    Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3, connected=True),
+    Cause.DNS: _Manner(SymptomKind.DNS, 2, connected=False),
+    Cause.TLS: _Manner(SymptomKind.TLS, 2, connected=True),
+    Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, connected=False, final=False),
+    Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, connected=True, final=False),
 }
 _OF_A_REGISTRY = (Cause.RATE_LIMITED, Cause.DNS, Cause.TLS)
 
@@ -78,7 +83,7 @@ def logged(runtime: str, world: World) -> List[Finding]:
 def _find(
     runtime: str, cause: Cause, manner: _Manner, lines: Sequence[Told], daemon: ProcessSample, world: World
 ) -> List[Finding]:
-    told = [one for one in lines if one.symptom.kind is manner.kind and _is_final(one)]
+    told = [one for one in lines if one.symptom.kind is manner.kind and (_is_final(one) or not manner.final)]
     if cause is Cause.RATE_LIMITED:  # a push is limited because it is too much for the registry
         told = [one for one in told if not _OF_PUSH.search(one.text)]
     failures = [_failure(runtime, cause, one, manner.connected, world) for one in told]
