@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
+from watchdog.core.causes.finding import Cause
 from watchdog.core.causes.p2p import sign_of_recovery
 from watchdog.core.incident import EFFECTIVE, Incident, Verdict
 from watchdog.core.observation import BlobSample
@@ -19,6 +20,7 @@ from watchdog.core.world import World
 
 LOOKS_WITHOUT = 5  # looks in which it is not found any more, until it counts as over
 OF_THE_P2P_CLIENT = (Remedy.RAISE_P2P_TIMEOUT, Remedy.RESTART_P2P)
+LOOKS_FOR_FALLBACK = 150  # without its mirror a pull goes on when all attempts at the mirror are spent
 LOOKS_FOR_GROWTH = 60  # dockerd pauses up to 25 s between attempts, and then asks anew
 
 
@@ -39,9 +41,13 @@ def verify_target(incident: Incident, world: World, transfers: Transfers) -> Opt
         return Judgement(Verdict.RECOVERED, sign)
     if _is_gone(incident, transfers) and incident.looks >= LOOKS_FOR_IMAGE:
         return Judgement(Verdict.INCONCLUSIVE, "its download ended, and the image did not come", ended=True)
-    if incident.looks >= LOOKS_FOR_GROWTH:
+    if incident.looks >= _patience(incident):
         return Judgement(Verdict.NOT_RECOVERED, f"not one byte came in {incident.looks} samples since")
     return None
+
+
+def _patience(incident: Incident) -> int:
+    return LOOKS_FOR_FALLBACK if incident.cause is Cause.MIRROR_FAILING else LOOKS_FOR_GROWTH
 
 
 def what_became(incident: Incident, world: World, transfers: Transfers) -> Tuple[bool, str]:

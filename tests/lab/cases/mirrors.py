@@ -86,7 +86,9 @@ def fails(rules: Sequence[Rule], reason: str, dies: bool = False) -> Measured:
         daemon, before = one.lab.dockerd.pid, one.lab.dockerd.config.read_bytes()
         client, time = one.pull(), Timeline()
         if dies:
-            wait_until(lambda: one.mirror.layers(SMALL), "the layer is on its way")
+            wait_until(
+                lambda: [1 for file in one.lab.dockerd.blobs if file.size_bytes > images.MB], "a layer comes"
+            )
             one.mirror.__exit__(None, None, None)
         time.mark("fault")
         incident = time.mark_when("confirmed", lambda: _incident(agent), deadline_s=90.0)
