@@ -13,7 +13,7 @@ from watchdog.cli.codes import ExitCode
 from watchdog.config import Config
 
 UNIT = PACKAGING / "systemd/pull-watchdog.service"
-EXPOSURE_AT_MOST = 50  # 5.0, where container runtimes and node monitors have 9.2 to 9.6
+EXPOSURE_AT_MOST = 51  # 5.1, where container runtimes and node monitors have 9.2 to 9.6
 
 # What gives a service a mount namespace of its own (systemd.exec(5), and exec_needs_mount_namespace()
 # of systemd 247 to 257).  In one, a bind mount would not reach the host.
