@@ -26,6 +26,7 @@ How each remedy's `trace` knows, without a word from the killed process:
 | reset_connection        | the runtime still has the socket of that cookie            |
 | route_around            | its line is not in the file of host names                  |
 | bypass_mirror           | the file holds the old list, or the new one is put back    |
+| fewer_parallel          | the file holds the old number, or the new one is put back  |
 | restart_p2p             | the old process lives                                      |
 | raise_p2p_timeout       | its file is as it was, or the old process lives            |
 

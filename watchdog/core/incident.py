@@ -83,6 +83,7 @@ FREEING = frozenset(
         Remedy.RESTART_RUNTIME,
         Remedy.RESET_CONNECTION,
         Remedy.BYPASS_MIRROR,
+        Remedy.FEWER_PARALLEL,
         Remedy.RAISE_P2P_TIMEOUT,
         Remedy.RESTART_P2P,
     )

@@ -39,6 +39,7 @@ class Remedy(str, Enum):
     RESET_CONNECTION = "reset_connection"
     ROUTE_AROUND = "route_around"
     BYPASS_MIRROR = "bypass_mirror"
+    FEWER_PARALLEL = "fewer_parallel"
     RAISE_P2P_TIMEOUT = "raise_p2p_timeout"
     RESTART_P2P = "restart_p2p"
 
@@ -100,6 +101,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
     Remedy.ROUTE_AROUND: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
     Remedy.BYPASS_MIRROR: Budget(4, DAY_NS, cooldown_ns=MINUTE_NS),
+    Remedy.FEWER_PARALLEL: Budget(2, DAY_NS),
     Remedy.RAISE_P2P_TIMEOUT: Budget(2, DAY_NS),
     Remedy.RESTART_P2P: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
 }
@@ -109,6 +111,7 @@ DEFAULT_EXPIRIES_NS: Mapping[Remedy, int] = {
     Remedy.DISABLE_PIGZ: 7 * DAY_NS,
     Remedy.ROUTE_AROUND: DAY_NS,
     Remedy.BYPASS_MIRROR: DAY_NS,
+    Remedy.FEWER_PARALLEL: 6 * HOUR_NS,
     Remedy.RAISE_P2P_TIMEOUT: 7 * DAY_NS,
 }
 
