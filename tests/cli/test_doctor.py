@@ -249,6 +249,8 @@ def test_it_changes_nothing(quiet, tmp_path):
     subprocess.run([*strace, *doctor], cwd=ROOT, capture_output=True, timeout=120, check=False)
 
     for line in trace.read_text().splitlines():
+        if " resumed>" in line:
+            continue  # the end of a call whose beginning was looked at
         if "openat(" in line or "open(" in line:
             writes = any(flag in line for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"))
             assert not writes or "/dev/null" in line or "ENOENT" in line, line
