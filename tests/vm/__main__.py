@@ -1,5 +1,7 @@
 """Runs the checks that need a booted systemd, in guests: `python3 -m tests.vm [SUITE...] [-- PYTEST...]`.
 
+First come the tests that need another Python only; with a selection for pytest they are left out.
+
 Prints one line for each check and a closing line `N passed, N failed`; exits 1
 when one failed.  Needs root, mmdebstrap, QEMU and e2fsprogs, and what the Debian
 package is built with.
@@ -7,14 +9,16 @@ package is built with.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
-from tests.vm import cargo, guest, image
+from tests.vm import cargo, guest, image, native
 from tests.vm.host_command import CommandFailed
 from tests.vm.suite import SUITES
 from tests.vm.tally import Tally
@@ -35,6 +39,7 @@ PACKAGES = "mmdebstrap e2fsprogs qemu-system-x86 dpkg-dev debhelper dh-python cl
 
 def main(arguments: Sequence[str]) -> int:
     suites, selection = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a guest ends with us
     missing = [program for program in NEEDED if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         print(f"tests.vm: needs root and {PACKAGES}; missing: {' '.join(missing) or 'root'}", file=sys.stderr)
@@ -45,8 +50,10 @@ def main(arguments: Sequence[str]) -> int:
             disk = cargo.pack(Path(work), selection)
             for name in suites:
                 system = image.image_of(SUITES[name])
-                lines = guest.run(system, disk, image.CACHE / f"{name}.console", GUEST_DEADLINE_S)
-                for line in tally.follow(name, lines):
+                told = [guest.run(system, disk, image.CACHE / f"{name}.console", GUEST_DEADLINE_S)]
+                if not selection:
+                    told.insert(0, native.run(system, Path(work, cargo.CHECKOUT_COPY), Path(work)))
+                for line in itertools.chain.from_iterable(tally.follow(name, lines) for lines in told):
                     print(line, flush=True)
         except CommandFailed as error:
             print(f"tests.vm: {error}", file=sys.stderr)

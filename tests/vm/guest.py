@@ -55,7 +55,7 @@ def _follow(lines: TextIO, machine: subprocess.Popen[bytes], ends_at: float) -> 
 
 def _command(system: Image, cargo: Path, console: Path, told: Path) -> list[str]:
     return [
-        *(*NICE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"),
+        *(*NICE, "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"),
         *("-smp", "2", "-m", str(MEMORY_MB), "-no-reboot"),
         *("-display", "none", "-monitor", "none", "-nic", "none"),
         *("-serial", f"file:{console}", "-serial", f"file:{told}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-NICE = ("nice", "-n", "15")
+NICE = ("nice", "-n", "10")
 
 
 class CommandFailed(Exception):

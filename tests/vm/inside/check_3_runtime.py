@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import struct
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Iterator
+
+from systemd import journal
 
 from tests.vm.inside.machine import prop, run, systemctl
 from tests.vm.inside.node import AGENT, DOCKER, Node
@@ -23,15 +29,15 @@ def check_socket_activated(node: Node) -> None:
     """docker.socket is systemd's, and the runtime is found behind it all the same."""
     assert "fd://" in run("systemctl", "cat", DOCKER)
     assert prop("docker.socket", "ActiveState") == "active"
-    node.begin("observe")
+    node.observe()
     assert node.seen_pid == node.dockerd
     assert node.runtime()["sight"] == "full", node.runtime()
 
 
 def check_without_service(node: Node) -> None:
-    """It is found as well where the configuration names no unit."""
-    socket = "unix:///run/docker.sock"
-    runtime = {"kind": "docker", "socket": socket, "restart": ["/bin/true"]}
+    """It is found as well where the configuration names no unit, though the socket's peer is systemd."""
+    assert _peer("/run/docker.sock") == 1
+    runtime = {"kind": "docker", "socket": "unix:///run/docker.sock", "restart": ["/bin/true"]}
     node.begin("observe", runtimes=[runtime])
     assert node.seen_pid == node.dockerd
 
@@ -54,24 +60,68 @@ def check_restarted(node: Node) -> None:
 
 
 def check_journal(node: Node, tmp_path: Path) -> None:
-    """docker's own lines are read from the journal; a container that echoes them is not believed."""
-    recording, lie, truth = tmp_path / "recording", uuid.uuid4().hex, uuid.uuid4().hex
+    """docker's own lines are read from the journal; whoever echoes them is not believed."""
+    lie, truth = uuid.uuid4().hex, uuid.uuid4().hex
     node.begin("observe")
-    systemctl("stop", AGENT)
-    agent = subprocess.Popen(["pull-watchdog", "run", "--record", str(recording)])
-    try:
-        node.wait("the agent sees docker", lambda: node.seen_pid)
-        driver = ("--network=none", "--log-driver=journald")
-        run("docker", "run", "--rm", *driver, _liar(tmp_path), "/liar", WORDS.format(token=lie))
-        entries = run("journalctl", "-u", DOCKER, "-o", "json", "--no-pager", "-g", lie)
-        # The lie looks like docker's own.
-        assert '"CONTAINER_ID"' in entries and '"_COMM":"dockerd"' in entries
-        run("docker", "pull", f"{truth}.invalid/image", check=False)
+    with _recording(node, tmp_path / "recording") as recording:
+        _lie(lie, tmp_path)
+        entries = run("journalctl", "-o", "json", "--no-pager", "-g", lie).splitlines()
+        from_docker = [json.loads(one) for one in entries if f'"_SYSTEMD_UNIT":"{DOCKER}"' in one]
+        # The container's lie looks like docker's own, and there is one of each liar.
+        assert [one["_COMM"] for one in from_docker] == ["dockerd"] and len(entries) == 3, entries
+        _fail_to_pull(truth)
         node.wait("docker's own line is seen", lambda: truth in _log_lines(recording))
         assert lie not in _log_lines(recording)
+
+
+def check_cursor(node: Node, tmp_path: Path) -> None:
+    """What docker wrote while no agent ran is read by the next one, and nothing is read twice."""
+    seen, missed = uuid.uuid4().hex, uuid.uuid4().hex
+    node.begin("observe")
+    with _recording(node, tmp_path / "first") as first:
+        _fail_to_pull(seen)
+        node.wait("docker's line is seen", lambda: seen in _log_lines(first))
+    _fail_to_pull(missed)
+    with _recording(node, tmp_path / "second") as second:
+        node.wait("the line in between is seen", lambda: missed in _log_lines(second))
+        assert seen not in _log_lines(second)
+
+
+@contextlib.contextmanager
+def _recording(node: Node, path: Path) -> Iterator[Path]:
+    """An agent in the place of the unit's own, which records what it observes."""
+    systemctl("stop", AGENT)
+    agent = subprocess.Popen(["pull-watchdog", "run", "--record", str(path)])
+    try:
+        node.wait("the agent sees docker", lambda: node.seen_pid)
+        yield path
     finally:
         agent.terminate()
         agent.wait(60)
+
+
+def _fail_to_pull(token: str) -> None:
+    """Have dockerd write a line of its own that holds this word."""
+    run("docker", "pull", f"{token}.invalid/image", check=False)
+
+
+def _lie(token: str, work: Path) -> None:
+    """Say what dockerd would: from a container, with fields that claim to be its, and as another unit."""
+    words = WORDS.format(token=token)
+    forged = {"_SYSTEMD_UNIT": DOCKER, "_TRANSPORT": "stdout", "_COMM": "dockerd"}
+    options = [word for name, value in forged.items() for word in ("-e", f"{name}={value}")]
+    driver = ("--log-driver=journald", "--log-opt", f"env={','.join(forged)}")
+    run("docker", "run", "--rm", "--network=none", *driver, *options, _liar(work), "/liar", words)
+    journal.send(words, **forged)
+    run("systemd-run", "--quiet", "--wait", "--description=liar", "printf", "%s", words)
+
+
+def _peer(path: str) -> int:
+    """Who listens on a socket, by SO_PEERCRED."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int(struct.unpack("3i", credentials)[0])
 
 
 def _log_lines(recording: Path) -> str:

@@ -9,7 +9,7 @@ from typing import List, Set
 
 from tests.lab import images, sight
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl
+from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl, wait_until
 from tests.vm.inside.node import AGENT, STATE_DIR, Node
 from tests.vm.suite import Suite
 
@@ -20,7 +20,7 @@ def check_real_unpigz_stopped(node: Node) -> None:
     """The system's own unpigz, stopped from outside in mid-layer, is continued and the pull completes."""
     node.begin("enforce")
     pull = node.pull(images.OTHER)
-    culprit = node.wait("unpigz runs", lambda: next(iter(sight.decompressors(node.dockerd)), None))
+    culprit = wait_until("unpigz runs", lambda: next(iter(sight.decompressors(node.dockerd)), None))
     os.kill(culprit, signal.SIGSTOP)
     incident = node.incident("decompressor_stopped", "recovered")
     assert incident["culprit"]["pid"] == culprit

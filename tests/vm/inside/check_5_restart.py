@@ -11,23 +11,35 @@ from tests.lab import images
 from tests.lab.faults import Fault, Form
 from tests.vm.inside.machine import environment, prop, run, systemctl
 from tests.vm.inside.node import DOCKER, Node
+from tests.vm.inside.telling import tell_more
 
 ENV_FILE = Path("/run/pull-watchdog-env/docker.env")
 DEPENDENT = Path("/run/systemd/system/dependent.service")
+DAEMON_JSON = Path("/etc/docker/daemon.json")
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
 
 
 @pytest.fixture
 def hung(node: Node) -> Iterator[Dict[str, Any]]:
-    """An incident that nobody acts upon, in a docker whose start limit is free."""
+    """An incident that nobody acts upon, in a docker that may be started again."""
     node.begin("observe")
     node.restart_docker()
-    node.let_start_limit_pass()
+    node.limit_starts("1s")
     node.unpigz.install(Form.BINARY)
     node.unpigz.arm(Fault.SPIN)
     node.pull(images.SMALL)
     node.hung()
     yield node.incident("decompressor_spinning", "confirmed")
+
+
+@pytest.fixture
+def live_restore(node: Node) -> Iterator[None]:
+    """A docker whose containers outlive it."""
+    DAEMON_JSON.write_text('{"live-restore": true}\n')
+    node.restart_docker()
+    yield
+    DAEMON_JSON.unlink()
+    node.restart_docker()
 
 
 def check_refusals(node: Node, hung: Dict[str, Any], tmp_path: Path) -> None:
@@ -54,6 +66,29 @@ def check_refusals(node: Node, hung: Dict[str, Any], tmp_path: Path) -> None:
         run("docker", "rm", "-f", container)
 
 
+def check_live_restore(node: Node, live_restore: None, tmp_path: Path) -> None:
+    """With live-restore the agent restarts docker by itself, and a container goes on meanwhile."""
+    node.limit_starts("1s")
+    container = _running_container(tmp_path)
+    life = ("docker", "inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}", container)
+    try:
+        old, before = node.dockerd, run(*life)
+        node.begin("enforce", remedies={"kill_decompressor": "off", "restart_runtime": "on"})
+        node.unpigz.install(Form.BINARY)
+        node.unpigz.arm(Fault.SPIN, runs=1)
+        node.pull(images.SMALL)
+        node.wait("docker is restarted", lambda: node.dockerd not in (0, old))
+        incident = node.incident("decompressor_spinning", "recovered", "gone")
+        tell_more(f"{incident['actions'][0]['detail']}; then {incident['state']}: {incident['next']}")
+        assert [(one["name"], one["outcome"]) for one in incident["actions"][:1]] == [
+            ("restart_runtime", "done")
+        ]
+        assert run(*life) == before and before.strip().endswith("true")
+        assert node.pull(images.SMALL).wait(300) == 0
+    finally:
+        run("docker", "rm", "-f", container)
+
+
 def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
     """With no reason against it docker is restarted, and the next restart is refused: the start limit."""
     old = node.dockerd
@@ -64,6 +99,7 @@ def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
     node.wait("the agent sees it", lambda: node.seen_pid == node.dockerd)
     pull = node.pull(images.OTHER)
     node.hung()
+    node.limit_starts("1h")
     again = node.incident("decompressor_spinning", "confirmed")
     refused = node.act("restart_runtime", again["id"])
     assert refused["outcome"] == "refused" and "start limit" in refused["detail"], refused

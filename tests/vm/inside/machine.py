@@ -44,7 +44,9 @@ def run_json(*command: str) -> Any:
     return json.loads(done.stdout)
 
 
-def wait_until(what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0) -> T:
+def wait_until(
+    what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0, every_s: float = 0.2
+) -> T:
     """The first true answer.  Raises AssertionError, saying what was waited for."""
     ends_at = time.monotonic() + deadline_s * PATIENCE
     while True:
@@ -52,7 +54,7 @@ def wait_until(what: str, condition: Callable[[], Optional[T]], deadline_s: floa
         if answer:
             return answer
         assert time.monotonic() < ends_at, f"not within {deadline_s * PATIENCE:g} s: {what}"
-        time.sleep(0.2)
+        time.sleep(every_s)
 
 
 def systemctl(*words: str, deadline_s: float = COMMAND_DEADLINE_S) -> str:
