@@ -138,6 +138,13 @@ class TestBypassing:
             assert stage.act()["outcome"] == "done"
             assert stage.mirrors == ["http://127.0.0.1:1/"]
 
+    def test_it_may_be_named_by_host_and_port(self, stage: Stage) -> None:
+        stage.mirror.rule(*BAD_GATEWAY)
+        address = f"127.0.0.1:{stage.mirror.port}"
+
+        assert stage.act(incident=stage.incident(endpoint=address))["outcome"] == "done"
+        assert stage.mirrors == []
+
     def test_a_dry_run_touches_nothing(self, stage: Stage) -> None:
         stage.mirror.rule(*BAD_GATEWAY)
         before = stage.scene.lab.dockerd.config.read_text()

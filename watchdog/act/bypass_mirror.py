@@ -18,6 +18,7 @@ import json
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Set, Tuple
+from urllib.parse import urlsplit
 
 from watchdog.act import daemon_setting
 from watchdog.act.daemon_json import Change
@@ -54,11 +55,12 @@ class Bypass:
 
 def plan(context: Context) -> Plan[Bypass]:
     """Check that the mirror fails, that docker.io answers, and that the list can be changed."""
-    endpoint, image = _endpoint(context), _image(context)
+    named, image = _named(context), _image(context)
     with held_runtime(context.settings, context.incident.daemon) as daemon:
         change = daemon_setting.plan(
-            context.settings, daemon, KEY, lambda value: _list_without(value, endpoint)
+            context.settings, daemon, KEY, lambda value: json.dumps(_list_without(value, named))
         )
+        endpoint = _taken_out(change)
         environment = birth.environment(daemon.key)
         failing = _check_fails(endpoint, environment, image)
         _check_origin(environment)
@@ -96,7 +98,8 @@ def undo(settings: ActSettings, memory: Bypass) -> Made:
 # --- what must hold before ------------------------------------------------------------------
 
 
-def _endpoint(context: Context) -> str:
+def _named(context: Context) -> str:
+    """The mirror's URL, or its host and port."""
     target = context.incident.target
     if target is None or not target.endpoint:
         raise Refused("the incident names no mirror")
@@ -111,12 +114,19 @@ def _image(context: Context) -> Optional[Reference]:
     return next((one for one in found if one and one.registry == DEFAULT_REGISTRY), None)
 
 
-def _list_without(value: Any, endpoint: str) -> str:
+def _list_without(value: Any, named: str) -> List[str]:
     mirrors = [str(one) for one in value] if isinstance(value, list) else []
-    left = [one for one in mirrors if one.rstrip("/") != endpoint.rstrip("/")]
-    if left == mirrors:
-        raise Refused(f"{endpoint} is not among the {KEY} of the runtime's file")
-    return json.dumps(left)
+    left = [one for one in mirrors if named.rstrip("/") not in (one.rstrip("/"), urlsplit(one).netloc)]
+    if len(left) != len(mirrors) - 1:
+        raise Refused(f"{named} is not among the {KEY} of the runtime's file")
+    return left
+
+
+def _taken_out(change: Change) -> str:
+    """The mirror that is in the old list and not in the new one, as /info tells it: with a slash behind."""
+    left = json.loads(change.after or "[]")
+    (endpoint,) = (one for one in json.loads(change.before or "[]") if one not in left)
+    return f"{str(endpoint).rstrip('/')}/"
 
 
 def _check_fails(endpoint: str, environment: Dict[str, str], image: Optional[Reference]) -> str:
