@@ -84,6 +84,7 @@ def test_the_usual_ten_lines_need_nothing_else(load):
         Remedy.SUBSTITUTE_DECOMPRESSOR,
         Remedy.REPULL,
         Remedy.RESET_CONNECTION,
+        Remedy.DUMP_GOROUTINES,
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any, Dict
 import pytest
 import yaml
 
+from tests.act.own_etc import run_tests
 from tests.act.scene import Scene
 from tests.lab.images import OTHER, SMALL, build
 from tests.lab.proxy import FaultProxy, Rule
@@ -25,7 +24,6 @@ pytestmark = pytest.mark.lab
 
 HOST = "registry.example"
 BEFORE = b"127.0.0.1\tlocalhost\n# kept by hand\n::1 localhost"
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -160,25 +158,9 @@ class TestItIsRefused:
         assert detour.hosts.read_bytes() == theirs
 
 
-# A copy, so that what is written to /etc is gone with the namespace.
-COPY = """
-set -eu
-mount -t tmpfs nodev "$1"
-cp -a /etc "$1/etc"
-mount --bind "$1/etc" /etc
-shift
-exec "$@"
-"""
-
-
 def test_a_real_dockerd_takes_the_other_way(tmp_path: Path, _lab_is_possible: None) -> None:
-    """The tests themselves are in inside_own_etc.py."""
     before = (Path("/etc/hosts").read_bytes(), Path("/etc/hosts").stat().st_ino)
-    shell = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", COPY, "sh", str(tmp_path)]
-    inside = str(Path(__file__).with_name("inside_own_etc.py"))
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", inside]
 
-    done = subprocess.run([*shell, *tests], cwd=PROJECT, capture_output=True, timeout=300, check=False)
+    run_tests("inside_own_etc.py", tmp_path)
 
-    assert done.returncode == 0, done.stdout.decode()[-8000:]
     assert (Path("/etc/hosts").read_bytes(), Path("/etc/hosts").stat().st_ino) == before

@@ -6,6 +6,7 @@ from typing import Any, Mapping
 
 from watchdog.act.bypass_mirror import BYPASS_MIRROR
 from watchdog.act.disable_pigz import DISABLE_PIGZ
+from watchdog.act.dump_goroutines import DUMP_GOROUTINES
 from watchdog.act.fewer_parallel import FEWER_PARALLEL
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
 from watchdog.act.raise_p2p_timeout import RAISE_P2P_TIMEOUT
@@ -32,6 +33,7 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         RESTART_P2P,
         RESET_CONNECTION,
         ROUTE_AROUND,
+        DUMP_GOROUTINES,
         BYPASS_MIRROR,
         FEWER_PARALLEL,
     )

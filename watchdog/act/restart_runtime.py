@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
-from watchdog.act import restart_conditions, runtime, systemctl
-from watchdog.act.identity import Subject, handles
+from watchdog.act import dump_goroutines, restart_conditions, runtime, systemctl
+from watchdog.act.identity import Subject
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import held_runtime
 from watchdog.act.settings import ActSettings
@@ -29,10 +29,9 @@ from watchdog.errors import ProcessGone, Refused, Unavailable, WatchdogError
 from watchdog.host import birth, command, proc
 from watchdog.host.docker import ApiError, DockerApi
 
-RESTART_CAUSES = DECOMPRESSOR_CAUSES | UNTAR_CAUSES | {Cause.DAEMON_STOPPED}
+RESTART_CAUSES = DECOMPRESSOR_CAUSES | UNTAR_CAUSES | {Cause.DAEMON_STOPPED, Cause.DAEMON_UNRESPONSIVE}
 _GRACEFUL_SHARE = 0.4  # of the deadline, for the stop; the rest is for the start
 _LEFT_FOR_RESULT_S = 5.0
-_DUMP_WITHIN_S = 2.0
 _LOOK_EVERY_S = 0.2
 
 
@@ -84,7 +83,7 @@ def perform(context: Context, memory: Restart, deadline_ns: int) -> Made:
     with held_runtime(settings, context.incident.daemon) as daemon:
         if daemon.key != memory.key:
             raise Refused("another process is the runtime by now")
-        said = [] if memory.api_answers else [_dump_goroutines(daemon)]
+        said = [] if memory.api_answers else [dump_goroutines.ask(daemon, dump_goroutines.look(daemon))]
         said += _stop_and_start(settings, daemon, graceful_s(deadline_ns), ends_at)
     new = _await_new(settings, memory.key, ends_at)
     if new is None:
@@ -114,15 +113,6 @@ def _restart_command(settings: ActSettings) -> List[str]:
     return (
         systemctl.restart(runtime_config.service) if runtime_config.service else list(runtime_config.restart)
     )
-
-
-def _dump_goroutines(daemon: Subject) -> str:
-    """Have the runtime write down what it hangs on; without a handler for that it would die of it."""
-    if not handles(daemon.process, signal.SIGUSR1):
-        return "it has no handler for a goroutine dump"
-    daemon.send(signal.SIGUSR1)
-    time.sleep(_DUMP_WITHIN_S)
-    return "it was asked for its goroutines (goroutine-stacks-*.log in its exec root, or its log)"
 
 
 def _stop_and_start(settings: ActSettings, daemon: Subject, patience_s: float, ends_at: float) -> List[str]:

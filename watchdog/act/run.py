@@ -25,6 +25,7 @@ How each remedy's `trace` knows, without a word from the killed process:
 | disable_pigz            | as restart_runtime                                         |
 | reset_connection        | the runtime still has the socket of that cookie            |
 | route_around            | its line is not in the file of host names                  |
+| dump_goroutines         | no file of stacks lies there that did not before           |
 | bypass_mirror           | the file holds the old list, or the new one is put back    |
 | fewer_parallel          | the file holds the old number, or the new one is put back  |
 | restart_p2p             | the old process lives                                      |

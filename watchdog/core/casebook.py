@@ -41,6 +41,7 @@ from watchdog.core.verification import (
 from watchdog.core.world import World
 from watchdog.errors import RecordingError
 
+FOR_LATER = (Remedy.SUBSTITUTE_DECOMPRESSOR.value, Remedy.DUMP_GOROUTINES.value)  # these free nothing
 _REMEDIES = frozenset(one.value for one in Remedy)  # the undoing of one is none of them
 ENDED_KEPT = 50  # lately ended incidents that are still told
 # An intent without a result for longer than any action may take: its end will not be told any more.
@@ -222,7 +223,7 @@ class Casebook:
         incident = self._put(replace(incident, looks=0))
         if incident.state is not State.ACTING or incident.running:
             return
-        if freed and taken.remedy != Remedy.SUBSTITUTE_DECOMPRESSOR.value:
+        if freed and taken.remedy not in FOR_LATER:
             self._move(incident, Happening.ACTION_ENDED, f"{taken.remedy}: {taken.detail}")
         else:
             outcome = taken.outcome.value if taken.outcome else "unknown"

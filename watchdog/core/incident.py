@@ -82,6 +82,7 @@ FREEING = frozenset(
         Remedy.DISABLE_PIGZ,
         Remedy.RESTART_RUNTIME,
         Remedy.RESET_CONNECTION,
+        Remedy.ROUTE_AROUND,
         Remedy.BYPASS_MIRROR,
         Remedy.FEWER_PARALLEL,
         Remedy.RAISE_P2P_TIMEOUT,

@@ -180,6 +180,7 @@ class Sight(str, Enum):
 class RuntimeSeen:
     """The runtime as its own API and /proc tell it; repeated when it changes.
 
+    `unanswered`: so many questions in a row were taken and not answered.
     `download_attempts` and `download_slots`: how often it tries a layer, and how
     many layers it downloads at a time.  `data_root_full`: next to nothing can be
     written there any more.
@@ -200,6 +201,7 @@ class RuntimeSeen:
     detail: str = ""
     mirrors: Tuple[str, ...] = ()  # of docker.io, in their order
     data_root_full: Optional[bool] = None
+    unanswered: int = 0
     download_attempts: Optional[int] = None
     download_slots: Optional[int] = None
 

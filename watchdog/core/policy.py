@@ -38,6 +38,7 @@ class Remedy(str, Enum):
     RESTART_RUNTIME = "restart_runtime"
     RESET_CONNECTION = "reset_connection"
     ROUTE_AROUND = "route_around"
+    DUMP_GOROUTINES = "dump_goroutines"
     BYPASS_MIRROR = "bypass_mirror"
     FEWER_PARALLEL = "fewer_parallel"
     RAISE_P2P_TIMEOUT = "raise_p2p_timeout"
@@ -52,6 +53,7 @@ class Thresholds:
     that has nothing of its own under way.  `cuts`: attempts of one layer that were
     cut, `alike`: that ended at the same limit.  `push_commit`: without an answer to a
     push, and more after a large layer.  `refusals`: answers of a registry.
+    `unresponsive`: questions to the runtime, 5 to 60 s apart, without an answer.
     """
 
     stopped: int = 4
@@ -67,6 +69,7 @@ class Thresholds:
     alike: int = 2
     push_commit: int = 60
     refusals: int = 2
+    unresponsive: int = 4
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ DEFAULT_ON = frozenset(
         Remedy.SUBSTITUTE_DECOMPRESSOR,
         Remedy.REPULL,
         Remedy.RESET_CONNECTION,
+        Remedy.DUMP_GOROUTINES,
     }
 )
 
@@ -100,6 +104,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.RESTART_RUNTIME: Budget(1, 6 * HOUR_NS, cooldown_ns=HOUR_NS),
     Remedy.RESET_CONNECTION: Budget(12, HOUR_NS),
     Remedy.ROUTE_AROUND: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
+    Remedy.DUMP_GOROUTINES: Budget(4, DAY_NS),
     Remedy.BYPASS_MIRROR: Budget(4, DAY_NS, cooldown_ns=MINUTE_NS),
     Remedy.FEWER_PARALLEL: Budget(2, DAY_NS),
     Remedy.RAISE_P2P_TIMEOUT: Budget(2, DAY_NS),

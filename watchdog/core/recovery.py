@@ -11,7 +11,7 @@ from typing import Optional, Tuple
 from watchdog.core.causes.finding import Cause
 from watchdog.core.causes.p2p import sign_of_recovery
 from watchdog.core.incident import EFFECTIVE, Incident, Verdict
-from watchdog.core.observation import BlobSample
+from watchdog.core.observation import Api, BlobSample
 from watchdog.core.policy import Remedy
 from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
@@ -32,6 +32,8 @@ def can_be_judged(target: Target, runtime: str, transfers: Transfers, now_ns: in
 
 def verify_target(incident: Incident, world: World, transfers: Transfers) -> Optional[Judgement]:
     """The verdict on the incident's last action; None while it cannot be said."""
+    if incident.cause is Cause.DAEMON_UNRESPONSIVE:
+        return _of_api(incident, world)
     sign = (
         _growth(incident, transfers)
         or arrival_of_pulls(incident, world)
@@ -58,6 +60,15 @@ def what_became(incident: Incident, world: World, transfers: Transfers) -> Tuple
     if _is_gone(incident, transfers):
         return False, "its download ended without an action of ours"
     return True, "it is not seen any more"
+
+
+def _of_api(incident: Incident, world: World) -> Optional[Judgement]:
+    seen = world.runtimes.get(incident.runtime)
+    if seen is not None and seen.api is Api.ANSWERS:
+        return Judgement(Verdict.RECOVERED, "the API answers")
+    if incident.looks >= LOOKS_FOR_GROWTH:
+        return Judgement(Verdict.NOT_RECOVERED, f"the API was silent in {incident.looks} samples since")
+    return None
 
 
 def _file_now(incident: Incident, transfers: Transfers) -> Optional[BlobSample]:

@@ -20,7 +20,8 @@ _INFO_NS = 120 * _SECOND_NS  # for /info, dockerd runs programs: not often
 class Interview:
     """The API of one process; begin a new one with the next process.
 
-    `state` and `detail`: how the last question was taken.  `info`, `version`
+    `state` and `detail`: how the last question was taken.  `unanswered`: how many in
+    a row got no answer, though they were taken.  `info`, `version`
     and `server` (the Server header): what it said last, None and "" before.
     """
 
@@ -32,6 +33,7 @@ class Interview:
         self._was_stopped = False
         self.state = Api.REFUSED
         self.detail = "not asked yet"
+        self.unanswered = 0
         self.server = ""
         self.info: Optional[Dict[str, Any]] = None
         self.version: Optional[Dict[str, Any]] = None
@@ -59,6 +61,7 @@ class Interview:
         else:
             self.state, self.detail = Api.ANSWERS, ""
         silent = self.state is Api.SILENT
+        self.unanswered = self.unanswered + 1 if silent else 0
         self._pause_ns = min(2 * self._pause_ns, _MOST_PING_NS) if silent else _PING_NS
 
     def _ask_for_words(self, now_ns: int) -> None:

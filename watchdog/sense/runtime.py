@@ -159,6 +159,7 @@ class RuntimeSensor:
             swarm=_swarm(info),
             mirrors=_mirrors(info),
             detail="; ".join(text for text in (talk.detail, EXPLANATIONS.get(sight, "")) if text),
+            unanswered=talk.unanswered,
             download_attempts=self._settings.attempts,
             download_slots=self._settings.slots,
             data_root_full=self._is_full(data_root, now_ns),

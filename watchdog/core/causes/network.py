@@ -12,6 +12,7 @@ from typing import List, Mapping, Optional
 from watchdog.core.advice import p2p, transfer
 from watchdog.core.advice.record import Advice
 from watchdog.core.causes.attempts import failing_downloads
+from watchdog.core.causes.daemon import silent_api
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.harbor import with_health
