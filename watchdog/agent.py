@@ -154,7 +154,7 @@ class Agent:
         """
         policy = self._config.policy
         quick = tick.active or bool(self._executor.in_flight)
-        length_ns = (policy.tick_ns if quick else policy.idle_tick_ns) - self._last_tick_ns
+        length_ns = (policy.tick_ns if quick else self._idle_ns()) - self._last_tick_ns
         ends_at = time.monotonic() + max(SPACING_S, length_ns / 1e9)
         woken_by = [self._executor.fileno()] + ([] if quick else [self._senses.fileno()])
         watched = [number for number in woken_by if number is not None]
@@ -170,6 +170,11 @@ class Agent:
         if ready:
             time.sleep(SPACING_S)
         return False
+
+    def _idle_ns(self) -> int:
+        """Between two ticks while nothing goes on; twice as often where nothing would wake us."""
+        idle_ns = self._config.policy.idle_tick_ns
+        return idle_ns if self._senses.fileno() is not None else idle_ns // 2
 
     # --- what only the agent can see ----------------------------------------------------
 

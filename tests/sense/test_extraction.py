@@ -64,7 +64,7 @@ def test_an_idle_runtime_has_no_pipeline(lab: Lab) -> None:
     scan = look(sensor)
     assert scan.daemon is not None and scan.daemon.key.pid == lab.dockerd.pid
     assert (scan.decompressors, scan.untars, scan.orphans, scan.blobs) == ((), (), (), ())
-    assert scan.complete and not sensor.active() and not sensor.idle_check()
+    assert scan.complete
     assert scan.pressure is not None and scan.pressure.sectors is not None
 
 
@@ -74,9 +74,8 @@ def test_a_hung_decompressor_is_seen_with_all_that_stands_around_it(lab: Lab, fo
     hang(lab, form)
     lab.pull(BIG)
     stuck(lab)
-    assert sensor.idle_check()
     scan = look(sensor)
-    assert sensor.active() and scan.complete
+    assert scan.complete
     (decompressor,) = scan.decompressors
     members = decompressor.members
     assert members[0].parent_pid == lab.dockerd.pid and members[0].key.pid == lab.dockerd.decompressors[0]
@@ -103,7 +102,7 @@ def test_a_healthy_pull_moves_and_its_end_is_seen(lab: Lab) -> None:
     lab.unpigz.disarm()
     assert pull.wait() == 0
     last = until(sensor, lambda scan: not scan.decompressors and not scan.untars and not scan.blobs)
-    assert last.complete and not sensor.active()
+    assert last.complete
 
 
 def test_two_pulls_are_two_pipelines_and_looking_at_them_is_cheap(lab: Lab) -> None:
@@ -116,9 +115,8 @@ def test_two_pulls_are_two_pipelines_and_looking_at_them_is_cheap(lab: Lab) -> N
     assert (len(scan.decompressors), len(scan.untars), len(scan.blobs)) == (2, 2, 2)
     assert len({one.members[0].key for one in scan.decompressors}) == 2
     with no_descriptor_kept():
-        look_s, check_s = cpu_of(lambda: look(sensor)), cpu_of(sensor.idle_check)
+        look_s = cpu_of(lambda: look(sensor))
     assert look_s < 0.010  # 2.5 ms on a quiet machine
-    assert check_s < 0.001
 
 
 def cpu_of(work: Callable[[], object], times: int = 50) -> float:
@@ -180,7 +178,7 @@ def test_what_a_killed_daemon_leaves_are_orphans_for_old_and_new_sensors(lab: La
     scan = until(sensor, lambda scan: scan.orphans)
     assert scan.daemon is None and {one.key for one in scan.orphans} == left
     sensor.follow(None, None)
-    assert {one.key for one in look(sensor).orphans} == left and sensor.active()
+    assert {one.key for one in look(sensor).orphans} == left
     lab.dockerd.start()
     for one in (sensor, following(lab)):
         one.follow(proc.identify(lab.dockerd.pid), str(lab.dockerd.data_root))
@@ -228,7 +226,7 @@ def test_a_frozen_disk_does_not_hold_a_look() -> None:
 def test_a_daemon_that_is_not_there_is_no_trouble() -> None:
     sensor = ExtractionSensor("docker")
     scan = look(sensor)
-    assert scan.daemon is None and scan.complete and not sensor.active()
+    assert scan.daemon is None and scan.complete
     sensor.follow(ProcessKey(2**22 + 1, 1), "/var/lib/docker")
     assert look(sensor).daemon is None
 
@@ -251,7 +249,7 @@ def _is_blind(lab: Lab) -> Optional[bool]:
     sensor = following(lab)
     os.setuid(65534)
     (state,) = sensor.read(0)
-    return isinstance(state, SensorState) and not state.up and sensor.read(1) == [] and not sensor.active()
+    return isinstance(state, SensorState) and not state.up and sensor.read(1) == []
 
 
 def test_signals_are_not_sent(lab: Lab) -> None:

@@ -51,25 +51,10 @@ class ExtractionSensor:
         self._target: _Target = (None, None)  # what is to be followed
         self._met: _Target = (None, None)  # what we have got to know
         self._device: Optional[str] = None
-        self._busy = False
 
     def follow(self, daemon: Optional[ProcessKey], data_root: Optional[str]) -> None:
         """This process is the runtime from now on; None: there is none."""
         self._target = (daemon, data_root)
-
-    def active(self) -> bool:
-        """Whether the last look found something that deserves a look every second."""
-        return self._busy
-
-    def idle_check(self) -> bool:
-        """Whether an extraction has begun; cheaper than a look."""
-        daemon, _ = self._target
-        if daemon is None:
-            return False
-        try:
-            return any(_takes_part(child) for child in self._family.children(daemon))
-        except WatchdogError:
-            return False
 
     def read(self, now_ns: int) -> List[Observation]:
         """One scan; none while the runtime cannot be looked into."""
@@ -79,9 +64,7 @@ class ExtractionSensor:
         except ProcessGone:
             return []  # the runtime ended in mid-look; the next look will say so
         except WatchdogError as error:
-            self._busy = False
             return self._health.down(str(error))
-        self._busy = bool(scan.decompressors or scan.untars or scan.orphans)
         return [*self._health.up(), scan]
 
     def _meet(self) -> None:
