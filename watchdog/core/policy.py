@@ -135,7 +135,7 @@ class Policy:
     budgets: Mapping[Remedy, Budget] = field(default_factory=lambda: dict(DEFAULT_BUDGETS))
     expiries_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_EXPIRIES_NS))
     tick_ns: int = SECOND_NS
-    idle_tick_ns: int = 5 * SECOND_NS
+    idle_tick_ns: int = 10 * SECOND_NS
 
     def to_json(self) -> str:
         """Canonical JSON: one line, keys sorted."""
