@@ -200,6 +200,30 @@ def test_it_is_over_after_an_hour_without_it(scene: Scene) -> None:
     assert scene.story == ["confirmed", "cleared"]
 
 
+def test_what_agreed_once_is_not_forgotten_on_a_busy_node(scene: Scene) -> None:
+    fail(scene, LINES["rate_limited"])
+    for _ in range(60):
+        for _ in range(20):
+            talk(scene)
+        scene.leave(scene.client(OTHER, verb="other"))
+        scene.client(OTHER, verb="other")
+        scene.tick()
+        scene.clients.clear()
+    assert scene.story == ["confirmed"]
+
+
+def test_it_has_the_same_name_before_and_after_its_client_is_seen_to_leave(scene: Scene) -> None:
+    client = scene.client(IMAGE)
+    scene.tick(2)
+    talk(scene)
+    scene.news.append(LogLine("docker", LINES["rate_limited"]))
+    scene.tick(5)
+    scene.leave(client)
+    scene.tick(MINUTE)
+    assert scene.story == ["confirmed"]
+    assert scene.incident["target"]["endpoint"] == "hub.example"
+
+
 def test_nothing_is_looked_at_oftener_for_it(scene: Scene) -> None:
     fail(scene, LINES["rate_limited"])
     assert not scene.ticks[-1].active

@@ -14,6 +14,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Deque, Dict, List, Mapping, Optional, Tuple
 
+from watchdog.core.evidence import Evidence
 from watchdog.core.observation import ClientScan, LogLine, ManifestSeen
 from watchdog.core.symptom import LogClock, Symptom, SymptomKind, classify
 
@@ -28,12 +29,16 @@ class Told:
 
     `at_ns`: when it was written, where its own time can be believed, else when
     it was read.  `source`: the runtime whose log it is, or the followed log's name.
+    `agrees`: what was seen besides (agreement.py).  `asked_for`: the image of the
+    client that left because of it.
     """
 
     at_ns: int
     source: str
     symptom: Symptom
     text: str
+    agrees: Tuple[Evidence, ...] = ()
+    asked_for: str = ""
 
 
 def told_by(line: LogLine, now_ns: int, wall_ns: int) -> Optional[Told]:

@@ -9,6 +9,7 @@ import json
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Type
 
+from watchdog.core.agreement import LOOKED_BACK_NS, Witness, is_open, with_agreement
 from watchdog.core.harbor import host_of
 from watchdog.core.observation import (
     ActionFinished,
@@ -95,6 +96,8 @@ class World:
             take = _TAKE.get(type(one))
             if take is not None:
                 take(self, one)
+        for name, told in self.told.items():
+            self._look_for_agreement(name, told)
 
     def wall_ns(self, at_ns: Optional[int] = None) -> int:
         """The wall clock at a monotonic moment, as the machine told it last."""
@@ -181,6 +184,22 @@ class World:
         if told is not None:
             for runtime in concerned(told, list(self.runtimes), self.clients, self.manifests):
                 keep(self.told, runtime, told)
+
+    def _look_for_agreement(self, name: str, kept: Deque[Told]) -> None:
+        seen = self.runtimes.get(name)
+        young = [at for at, one in enumerate(kept) if is_open(one, self.now_ns)]
+        if seen is None or not young:
+            return
+        witness = Witness(
+            seen,
+            self.now_ns,
+            self.wall_ns(),
+            left=tuple((at_ns, client) for at_ns, runtime, client in self.left if runtime == name),
+            events=tuple(one for one in self.tcp if self.now_ns - one.at_ns <= LOOKED_BACK_NS),
+            images=tuple(one for one in self.image_events if one[1].runtime == name),
+        )
+        for at in young:
+            kept[at] = with_agreement(kept[at], witness)
 
     def _on_sensor(self, seen: SensorState) -> None:
         self.sensors[seen.sensor] = seen

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
+from watchdog.core.agreement import is_open
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.diagnosis import ADVICE_BY_KIND
 from watchdog.core.evidence import Evidence, Kind
-from watchdog.core.observation import Api, Client, ProcessSample, TcpEvent
+from watchdog.core.observation import Api, ProcessSample
 from watchdog.core.reference import DEFAULT_REGISTRY, Reference, parse_reference
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.target import Target
@@ -27,8 +28,6 @@ from watchdog.core.world import World
 SECOND_NS = 1_000_000_000
 QUIET_NS = 3600 * SECOND_NS  # an hour without it, and it is over
 ONE_FAILURE_NS = 8 * SECOND_NS  # lines so near to each other are of one pull; the kubelet waits 10 s at least
-LEAVES_WITHIN_NS = 15 * SECOND_NS  # between the line and the sight that the client is gone
-TALKS_WITHIN_NS = 5 * SECOND_NS
 
 _OF_PUSH = re.compile("Upload failed|\\bpush")
 _SERIOUS = ("error", "fatal", "")  # what is only a warning is followed by another endpoint
@@ -36,7 +35,7 @@ _SERIOUS = ("error", "fatal", "")  # what is only a warning is followed by anoth
 
 @dataclass(frozen=True)
 class _Manner:
-    """`times`: how often it must fail.  `connected`: whether a connection of the runtime speaks for it.
+    """`times`: how often it must fail.
 
     `final`: whether it counts only where no other endpoint is asked.  dockerd 20.10
     says that it asks the next one even where there is none, and then nothing more.
@@ -44,30 +43,28 @@ class _Manner:
 
     kind: SymptomKind
     times: int
-    connected: bool
     final: bool = True
 
 
 _MANNERS: Mapping[Cause, _Manner] = {
-    Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1, connected=True),
-    Cause.AUTH: _Manner(SymptomKind.AUTH, 3, connected=True),
-    Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3, connected=True),
-    Cause.DNS: _Manner(SymptomKind.DNS, 2, connected=False),
-    Cause.TLS: _Manner(SymptomKind.TLS, 2, connected=True),
-    Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, connected=False, final=False),
-    Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, connected=True, final=False),
+    Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1),
+    Cause.AUTH: _Manner(SymptomKind.AUTH, 3),
+    Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3),
+    Cause.DNS: _Manner(SymptomKind.DNS, 2),
+    Cause.TLS: _Manner(SymptomKind.TLS, 2),
+    Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, final=False),
+    Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, final=False),
 }
 _OF_A_REGISTRY = (Cause.RATE_LIMITED, Cause.DNS, Cause.TLS)
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """A line about a pull or push that failed, and what agrees with it.  `where`: what it is about."""
+    """A line about a pull or push that failed.  `where`: what the fault is of."""
 
     told: Told
     where: str
     image: str
-    agrees: Tuple[Evidence, ...]
 
 
 def logged(runtime: str, world: World) -> List[Finding]:
@@ -86,15 +83,15 @@ def _find(
     told = [one for one in lines if one.symptom.kind is manner.kind and (_is_final(one) or not manner.final)]
     if cause is Cause.RATE_LIMITED:  # a push is limited because it is too much for the registry
         told = [one for one in told if not _OF_PUSH.search(one.text)]
-    failures = [_failure(runtime, cause, one, manner.connected, world) for one in told]
     by_where: Dict[str, List[_Failure]] = {}
-    for failure in failures:
-        by_where.setdefault(failure.where, []).append(failure)
+    for failure in (_failure(cause, one) for one in told):
+        if failure.where or not is_open(failure.told, world.now_ns):  # its client may still tell where
+            by_where.setdefault(failure.where, []).append(failure)
     return [
         _finding(runtime, cause, where, which, daemon)
         for where, which in by_where.items()
         if _count(which) >= manner.times
-        and any(one.agrees for one in which)
+        and any(one.told.agrees for one in which)
         and not _was_mended(runtime, cause, which[-1], world)
     ]
 
@@ -114,17 +111,10 @@ def _count(failures: Iterable[_Failure]) -> int:
     return count
 
 
-def _failure(runtime: str, cause: Cause, told: Told, connected: bool, world: World) -> _Failure:
-    client = _who_left(runtime, told, world)
+def _failure(cause: Cause, told: Told) -> _Failure:
     named = _named(told)
-    image = str(named or "") or (client.image or "" if client else "")
-    agrees = [_left(client)] if client is not None else []
-    event = _connection(runtime, told, world) if connected else None
-    if event is not None:
-        agrees.append(_talked(event))
-    if cause is Cause.DISK_FULL and world.runtimes[runtime].data_root_full:
-        agrees.append(Evidence(Kind.COUNTERS, f"{world.runtimes[runtime].data_root} has no space left"))
-    return _Failure(told, _where(cause, told, parse_reference(image)), image, tuple(agrees))
+    image = str(named) if named is not None else told.asked_for
+    return _Failure(told, _where(cause, told, parse_reference(image)), image)
 
 
 def _named(told: Told) -> Optional[Reference]:
@@ -150,7 +140,7 @@ def _where(cause: Cause, told: Told, image: Optional[Reference]) -> str:
 def _finding(
     runtime: str, cause: Cause, where: str, failures: Sequence[_Failure], daemon: ProcessSample
 ) -> Finding:
-    agreeing = [one for one in failures if one.agrees][-1]
+    agreeing = [one.told for one in failures if one.told.agrees][-1]
     newest = failures[-1].told
     kind = _MANNERS[cause].kind
     advice = ADVICE_BY_KIND[kind].filled({"evidence": ""})
@@ -167,44 +157,6 @@ def _finding(
         images=tuple(dict.fromkeys(one.image for one in failures if one.image)),
         advice=(*advice.here, *advice.sentences({})),
     )
-
-
-# --- what agrees with a line ---------------------------------------------------------------
-
-
-def _who_left(runtime: str, told: Told, world: World) -> Optional[Client]:
-    """The client that pulled or pushed, and was gone right after the line, without its image."""
-    for at_ns, left_runtime, client in reversed(world.left):
-        is_near = -TALKS_WITHIN_NS <= at_ns - told.at_ns <= LEAVES_WITHIN_NS
-        if is_near and left_runtime == runtime and client.verb in ("pull", "push"):
-            image = str(parse_reference(client.image or "") or "?")
-            if not _has_come(runtime, image, told.at_ns - LEAVES_WITHIN_NS, world):
-                return client
-    return None
-
-
-def _left(client: Client) -> Evidence:
-    what = f"docker {client.verb} {client.image or ''}".strip()
-    return Evidence(
-        Kind.PROCESS_STATE, f"{what} (pid {client.key.pid}) ended then, and the image did not come"
-    )
-
-
-def _connection(runtime: str, told: Told, world: World) -> Optional[TcpEvent]:
-    """A connection of the runtime's that began or ended at that moment."""
-    process = world.runtimes[runtime].process
-    pid = process.pid if process is not None else 0
-    near = (
-        event
-        for event in reversed(world.tcp)
-        if event.pid == pid and event.what == "state" and abs(event.at_ns - told.at_ns) <= TALKS_WITHIN_NS
-    )
-    return next(near, None)
-
-
-def _talked(event: TcpEvent) -> Evidence:
-    peer = f"{event.remote_address or 'a peer'}:{event.remote_port}"
-    return Evidence(Kind.KERNEL_EVENT, f"the runtime was connected to {peer} at that moment")
 
 
 def _was_mended(runtime: str, cause: Cause, last: _Failure, world: World) -> bool:
