@@ -24,6 +24,8 @@ EVERY_DAY = (
     "containers running, live-restore off",
     "substitution in place by a link, then revert",
     "tcp://",
+    "the peer goes silent after 20 MB of a 200 MB layer",
+    "a registry that ignores Range, with resets",
 )
 
 

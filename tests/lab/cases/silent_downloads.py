@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from tests.lab.agent import Agent
 from tests.lab.cases import Case, Measured, actions, check
@@ -65,15 +65,15 @@ def healed(clock: Timeline, agent: Agent, cause: str, pull: Client) -> Measured:
 
 def in_mid_layer(tls: bool) -> Measured:
     """Seen within 40 s, reset, and resumed at its very byte."""
-    with scene(LARGE) as (lab, proxy, agent):
+    with scene(LARGE) as (lab, proxy, agent), ExitStack() as stack:
         proxy.rule(stall())
         front = Front(proxy.port, ("proxy_buffering off", "proxy_read_timeout 600s"), tls=True)
-        with Nginx(lab, [front]) as nginx:
-            pull = lab.client("pull", (nginx if tls else proxy).reference(LARGE))
-            stalled(proxy, LARGE)
-            clock = Timeline()
-            clock.mark("silent")
-            measured = healed(clock, agent, "download_stalled", pull)
+        peer = stack.enter_context(Nginx(lab, [front])) if tls else proxy
+        pull = lab.client("pull", peer.reference(LARGE))
+        stalled(proxy, LARGE)
+        clock = Timeline()
+        clock.mark("silent")
+        measured = healed(clock, agent, "download_stalled", pull)
         confirmed = measured.seconds["confirmed"]
         check(confirmed <= STALLED_WITHIN_S, f"confirmed within {STALLED_WITHIN_S} s, not {confirmed:.1f}")
         first, resumed = proxy.layers(LARGE)
