@@ -12,22 +12,28 @@ import pytest
 from tests.core.network import DAEMON, MB, SECOND_NS, Network, Wire
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.mirror import NO_COST, failing_mirrors
+from watchdog.core.decision import Act, Choice, Refuse, decide
 from watchdog.core.evidence import Kind
 from watchdog.core.history import History
+from watchdog.core.incident import ActionTaken, Incident, State
 from watchdog.core.mirror import HEALED_ANSWERS, bypassed, healed
 from watchdog.core.observation import (
     Api,
     Frame,
     LedgerEntry,
+    LedgerSeen,
     LogLine,
     MachineSeen,
     MirrorSeen,
     Outcome,
+    PolicySeen,
+    ProcessSample,
     RuntimeSeen,
     Sight,
     TcpEvent,
 )
-from watchdog.core.policy import Thresholds
+from watchdog.core.policy import Mode, Policy, Remedy, Thresholds
+from watchdog.core.target import Target
 from watchdog.core.world import World
 
 LIMITS = Thresholds()
@@ -315,6 +321,74 @@ def test_a_mirror_that_moves_bytes_again_does_not_fail() -> None:
     node.network.tick()
 
     assert node.found() == []
+
+
+def test_one_that_we_have_taken_out_is_not_looked_for() -> None:
+    """Also while the runtime still tells the old list."""
+    node = Node()
+    silent(node, 100)
+    assert node.confirmed == "hangs"
+    node.see(LedgerSeen(True, (entry("a", "intent"),)))
+
+    assert node.found() == []
+
+
+def test_failures_before_it_came_back_do_not_count() -> None:
+    node = Node()
+    for attempt in range(1, 4):
+        node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"))
+    back = entry("a", "revert", outcome=Outcome.DONE)
+    node.see(LedgerSeen(True, (entry("a", "intent"), replace(back, wall_ns=node.world.wall_ns()))))
+    assert node.found() == []
+    for attempt in range(1, 4):
+        node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"))
+
+    assert node.confirmed == "refused"
+
+
+# --- what is done about it ------------------------------------------------------------------------
+
+
+def decided(node: Node, *entries: LedgerEntry, on: bool = True) -> Choice:
+    """About a mirror that was bypassed before, has served since, and fails again."""
+    policy = Policy(mode=Mode.ENFORCE, remedies_on=frozenset({Remedy.BYPASS_MIRROR} if on else ()))
+    node.see(PolicySeen(policy.to_json()), LedgerSeen(True, entries))
+    incident = Incident(
+        "pw-1",
+        "docker",
+        Cause.MIRROR_FAILING,
+        State.CONFIRMED,
+        ProcessSample(DAEMON, 1, "dockerd"),
+        (),
+        opened_wall_ns=WALL_NS,
+        confirmed_wall_ns=WALL_NS,
+        target=Target(endpoint=URL, reason="5xx"),
+        actions=(ActionTaken("a", "bypass_mirror", WALL_NS, Outcome.DONE),),
+    )
+    return decide(incident, node.world, History(entries, WALL_NS + 3600 * SECOND_NS))
+
+
+def test_it_is_bypassed_again_when_it_fails_again() -> None:
+    choice = decided(Node(), entry("a", "intent"), entry("a", "revert", outcome=Outcome.DONE))
+
+    assert isinstance(choice, Act)
+    assert choice.remedy is Remedy.BYPASS_MIRROR
+
+
+def test_not_more_often_than_its_budget_allows() -> None:
+    intents = [entry(f"a{number}", "intent") for number in range(4)]
+
+    choice = decided(Node(), *intents)
+
+    assert isinstance(choice, Refuse)
+    assert "budget" in choice.reason
+
+
+def test_not_unless_it_is_named() -> None:
+    choice = decided(Node(), on=False)
+
+    assert isinstance(choice, Refuse)
+    assert choice.reason == "switched off: bypass_mirror"
 
 
 # --- back in use -----------------------------------------------------------------------------

@@ -201,6 +201,8 @@ def _step(remedy: Remedy, incident: Incident, world: World, history: History) ->
     if remedy is Remedy.RESET_CONNECTION:  # each attempt of a layer is a connection of its own
         spent = why_no_reset(incident.target) if incident.target else "no connection is known"
         return spent or _attempt(remedy, incident, world, history)
+    if remedy is Remedy.BYPASS_MIRROR:  # what fails again had served since, and is in the list again
+        return _attempt(remedy, incident, world, history)
     culprit, boot = incident.culprit.key, world.machine.boot_id
     made = history.made(remedy, culprit, boot, incident.acknowledged_wall_ns)
     if made or incident.taken(remedy.value, Outcome.DONE):

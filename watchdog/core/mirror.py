@@ -34,6 +34,16 @@ def healed(history: History, world: World) -> Optional[LedgerEntry]:
     return None
 
 
+def last_change_wall_ns(history: History, runtime: str) -> int:
+    """When an action of ours, or its end, changed a runtime's mirrors last; 0 for never."""
+    changes = (
+        one.wall_ns
+        for one in history.entries
+        if one.remedy == Remedy.BYPASS_MIRROR.value and one.runtime == runtime
+    )
+    return max(changes, default=0)
+
+
 def _entries(history: History) -> List[LedgerEntry]:
     return [one for one in history.lasting() if one.remedy == Remedy.BYPASS_MIRROR.value]
 

@@ -22,6 +22,8 @@ from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.demand import Demand
 from watchdog.core.download import Phase
 from watchdog.core.evidence import Evidence, Kind
+from watchdog.core.history import History
+from watchdog.core.mirror import bypassed, last_change_wall_ns
 from watchdog.core.observation import ConnectionSample, MirrorSeen, ProcessKey, TcpEvent
 from watchdog.core.policy import SECOND_NS, Thresholds
 from watchdog.core.reference import DEFAULT_REGISTRY, parse_reference
@@ -53,7 +55,10 @@ def failing_mirrors(
     seen = world.runtimes[runtime]
     if seen.process is None:
         return []
-    mirrors = [one for one in world.mirrors.values() if one.runtime == runtime and one.url in seen.mirrors]
+    # The runtime tells its list every two minutes only; what we have taken out of it is not in use.
+    out = {one.endpoint for one in bypassed(_history(world)) if one.runtime == runtime}
+    urls = [one for one in seen.mirrors if one not in out]
+    mirrors = [one for one in world.mirrors.values() if one.runtime == runtime and one.url in urls]
     looks = [_Look(one, seen.process, world, transfers) for one in mirrors]
     found = [_silent(one, demand, limits) or _fails(one, demand, limits) for one in looks]
     return [one for one in found if one is not None]
@@ -173,12 +178,14 @@ def _fails(look: _Look, demand: Demand, limits: Thresholds) -> Optional[Finding]
 
 def _lines_about(look: _Look) -> List[Told]:
     """Oldest first: the lines of the runtime's own log about a request to the mirror that failed."""
-    runtime = look.mirror.runtime
+    runtime, world = look.mirror.runtime, look.world
+    since_wall_ns = last_change_wall_ns(_history(world), runtime)
     return [
         one
-        for one in look.world.told.get(runtime, ())
+        for one in world.told.get(runtime, ())
         if one.source == runtime
-        and look.world.now_ns - one.at_ns <= _COUNTS_FOR_NS
+        and world.now_ns - one.at_ns <= _COUNTS_FOR_NS
+        and world.wall_ns(one.at_ns) > since_wall_ns
         and one.symptom.kind in _REASONS
         and (one.symptom.attempt is not None or _PASSED_OVER in one.text)
         and _is_about(one, look)
@@ -192,6 +199,10 @@ def _is_about(one: Told, look: _Look) -> bool:
     mine, others = look.events(one)
     # What is dialled after the mirror is the next endpoint.
     return bool(mine) and all(each.at_ns >= mine[-1].at_ns for each in others)
+
+
+def _history(world: World) -> History:
+    return History(world.ledger.entries, world.wall_ns())
 
 
 def _reason(one: Told) -> str:
