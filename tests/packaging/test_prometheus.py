@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.packaging.conftest import PACKAGING, needs, run
+from watchdog.core.causes.finding import FOR_PEOPLE
 from watchdog.core.observation import SensorState
 from watchdog.core.policy import Policy
 from watchdog.core.tick import Tick
@@ -68,6 +69,11 @@ def test_each_alert_says_where_to_look() -> None:
     for rule in (rule for group in _rules()["groups"] for rule in group["rules"] if "alert" in rule):
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
         assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_what_people_mend_is_the_same_to_the_alerts_as_to_the_agent() -> None:
+    named = set(re.findall(r"""cause[!=]~"([a-z_|]+)\"""", RULES.read_text()))
+    assert [set(one.split("|")) for one in named] == [{cause.value for cause in FOR_PEOPLE}]
 
 
 def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
