@@ -173,6 +173,8 @@ def _free(incident: Incident, world: World, history: History) -> Choice:
     for remedy in FREEING[incident.cause]:
         if remedy is Remedy.DISABLE_PIGZ and not incident.recurrence:
             continue  # it lasts, and a fault that came once may not come again
+        if remedy is Remedy.DUMP_GOROUTINES and incident.taken(remedy.value, Outcome.DONE):
+            continue  # it was never to free anything
         if remedy not in world.policy.remedies_on:
             off.append(remedy.value)
             continue

@@ -12,6 +12,7 @@ from tests.lab.cases import (
     no_incident,
     observing,
     other_stages,
+    pushes,
     random_moments,
     recognised,
     shared_layers,
@@ -20,6 +21,7 @@ from tests.lab.cases import (
     stories,
     substitution,
     told,
+    unresponsive,
 )
 
 CASES = [
@@ -40,4 +42,6 @@ CASES = [
     *slow_downloads.CASES,
     *stories.CASES,
     *told.CASES,
+    *pushes.CASES,
+    *unresponsive.CASES,
 ]
