@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tests.cli.conftest import ROOT, call
+from tests.lab.harbor import harbor
 from tests.report.ticks import QUIET
 from watchdog.cli.checks import OF_HOST, OF_RUNTIME
 from watchdog.cli.checks import host as host_checks
@@ -155,6 +156,17 @@ def test_the_other_logs_are_named_and_one_that_cannot_be_read_is_told(quiet):
     log.write_text("a line\n")
     level, words = level_and_words(quiet, "logs")
     assert (level, words) == ("ok", f"nginx ({log}), p2p (container dfdaemon) -> ")
+
+
+def test_a_harbor_is_asked_how_it_is(quiet):
+    with harbor() as one:
+        configure(quiet, f"harbor: ['{one.url}']\n")
+        assert level_and_words(quiet, "harbors") == ("ok", f"{one.url} is well -> ")
+
+        one.manner.sick = ("database",)
+        level, words = level_and_words(quiet, "harbors")
+        assert level == "warn"
+        assert "database: failed to run SQL" in words
 
 
 def test_a_runtime_that_is_silent_does_not_hold_it_up(quiet):

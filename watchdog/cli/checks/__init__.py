@@ -37,6 +37,7 @@ OF_HOST: Tuple[Tuple[str, Examine], ...] = (
     ("package_manager", host.package_manager),
     ("rivals", host.rivals),
     ("logs", host.logs),
+    ("harbors", host.harbors),
 )
 
 # Made for each runtime; their id is NAME.ID.

@@ -8,7 +8,7 @@ from typing import List
 
 from watchdog.cli.checks.check import Check, Patient, ok, warn
 from watchdog.core.observation import ProcessKey
-from watchdog.errors import WatchdogError
+from watchdog.errors import Unavailable, WatchdogError
 from watchdog.host import birth, proc
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel
@@ -85,6 +85,23 @@ def logs(patient: Patient) -> Check:
     if unreadable:
         return warn(f"{', '.join(unreadable)} cannot be read", "correct logs[].file; hangs are found without")
     return ok(", ".join(f"{log.name} ({log.place})" for log in followed))
+
+
+def harbors(patient: Patient) -> Check:
+    """The Harbors that the operator named, in their own words."""
+    from watchdog.host.harbor import look
+
+    told = []
+    for url in patient.config.harbors:
+        try:
+            seen = look(url)
+        except Unavailable as error:
+            return warn(str(error), "correct harbor; failed pushes are told without its word")
+        if seen.status != 200 or seen.unhealthy:
+            sick = "; ".join(seen.unhealthy) or f"it answers {seen.status}"
+            return warn(f"{url}: {sick}", "tell Harbor's administrator: nothing here is wrong")
+        told.append(f"{url} is well" + (f", {seen.version}" if seen.version else ""))
+    return ok("; ".join(told) or "none is named")
 
 
 def _rivals() -> List[str]:
