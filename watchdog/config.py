@@ -102,6 +102,7 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
     Remedy.ROUTE_AROUND: MINUTE_NS,
     Remedy.DUMP_GOROUTINES: MINUTE_NS,
     Remedy.FEWER_PARALLEL: MINUTE_NS,
+    Remedy.MORE_ATTEMPTS: 3 * MINUTE_NS,
     Remedy.BYPASS_MIRROR: 4 * MINUTE_NS,  # a layer that waits at the mirror is given up after 75 s
     Remedy.RAISE_P2P_TIMEOUT: 3 * MINUTE_NS,
     Remedy.RESTART_P2P: 3 * MINUTE_NS,

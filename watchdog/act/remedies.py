@@ -9,6 +9,7 @@ from watchdog.act.disable_pigz import DISABLE_PIGZ
 from watchdog.act.dump_goroutines import DUMP_GOROUTINES
 from watchdog.act.fewer_parallel import FEWER_PARALLEL
 from watchdog.act.kill_decompressor import KILL_DECOMPRESSOR
+from watchdog.act.more_attempts import MORE_ATTEMPTS
 from watchdog.act.raise_p2p_timeout import RAISE_P2P_TIMEOUT
 from watchdog.act.remedy import RemedyCode
 from watchdog.act.repull import REPULL
@@ -36,6 +37,7 @@ REMEDIES: Mapping[Remedy, RemedyCode[Any]] = {
         DUMP_GOROUTINES,
         BYPASS_MIRROR,
         FEWER_PARALLEL,
+        MORE_ATTEMPTS,
     )
 }
 

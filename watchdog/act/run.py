@@ -28,6 +28,7 @@ How each remedy's `trace` knows, without a word from the killed process:
 | dump_goroutines         | no file of stacks lies there that did not before           |
 | bypass_mirror           | the file holds the old list, or the new one is put back    |
 | fewer_parallel          | the file holds the old number, or the new one is put back  |
+| more_attempts           | as restart_runtime                                         |
 | restart_p2p             | the old process lives                                      |
 | raise_p2p_timeout       | its file is as it was, or the old process lives            |
 

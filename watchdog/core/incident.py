@@ -85,6 +85,7 @@ FREEING = frozenset(
         Remedy.ROUTE_AROUND,
         Remedy.BYPASS_MIRROR,
         Remedy.FEWER_PARALLEL,
+        Remedy.MORE_ATTEMPTS,
         Remedy.RAISE_P2P_TIMEOUT,
         Remedy.RESTART_P2P,
     )

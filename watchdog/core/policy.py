@@ -41,6 +41,7 @@ class Remedy(str, Enum):
     DUMP_GOROUTINES = "dump_goroutines"
     BYPASS_MIRROR = "bypass_mirror"
     FEWER_PARALLEL = "fewer_parallel"
+    MORE_ATTEMPTS = "more_attempts"
     RAISE_P2P_TIMEOUT = "raise_p2p_timeout"
     RESTART_P2P = "restart_p2p"
 
@@ -107,6 +108,7 @@ DEFAULT_BUDGETS: Mapping[Remedy, Budget] = {
     Remedy.DUMP_GOROUTINES: Budget(4, DAY_NS),
     Remedy.BYPASS_MIRROR: Budget(4, DAY_NS, cooldown_ns=MINUTE_NS),
     Remedy.FEWER_PARALLEL: Budget(2, DAY_NS),
+    Remedy.MORE_ATTEMPTS: Budget(1, 7 * DAY_NS),
     Remedy.RAISE_P2P_TIMEOUT: Budget(2, DAY_NS),
     Remedy.RESTART_P2P: Budget(2, DAY_NS, cooldown_ns=HOUR_NS),
 }
@@ -117,6 +119,7 @@ DEFAULT_EXPIRIES_NS: Mapping[Remedy, int] = {
     Remedy.ROUTE_AROUND: DAY_NS,
     Remedy.BYPASS_MIRROR: DAY_NS,
     Remedy.FEWER_PARALLEL: 6 * HOUR_NS,
+    Remedy.MORE_ATTEMPTS: 7 * DAY_NS,
     Remedy.RAISE_P2P_TIMEOUT: 7 * DAY_NS,
 }
 
