@@ -166,6 +166,38 @@ def test_the_kubelets_word_for_it_is_the_same_incident(scene: Scene) -> None:
     assert causes(scene) == ["not_found"]
 
 
+def test_a_resolver_that_does_not_answer_is_one_incident_for_all_names(scene: Scene) -> None:
+    line = "Get https://{0}.example/v2/: dial tcp: lookup {0}.example on 10.0.0.2:53: read udp: i/o timeout"
+    for name in ("one", "two", "three"):
+        fail(scene, ERROR.format(line.format(name)), image=f"{name}.example/a:1")
+    assert [(one["cause"], one["target"]["endpoint"]) for one in scene.incidents] == [("dns", "resolver")]
+
+
+def test_three_names_that_are_not_known_are_three_mistakes(scene: Scene) -> None:
+    for name in ("one", "two", "three"):
+        fail(scene, LINES["dns"].replace("hub", name), image=f"{name}.example/a:1")
+    assert causes(scene) == []
+
+
+def test_what_a_registry_on_this_node_tells_others_is_nothing_to_its_runtime(scene: Scene) -> None:
+    line = (
+        'level=error msg="response completed with error" err.code="manifest unknown" http.request.method=GET '
+    )
+    line += "http.request.uri=/v2/team/app/manifests/1 http.response.status=404"
+    for _ in range(5):
+        talk(scene)
+        only_say(scene, line, source="registry")
+    assert causes(scene) == []
+
+
+def test_the_kubelet_is_believed_where_a_connection_agrees(scene: Scene) -> None:
+    line = f'E0101 00:00:00.000000 1 x.go:1] "Failed to pull image" err="manifest unknown" image="{IMAGE}"'
+    for _ in range(3):
+        talk(scene)
+        only_say(scene, line, source="kubelet")
+    assert causes(scene) == ["not_found"]
+
+
 def test_two_images_that_are_missing_are_two_incidents(scene: Scene) -> None:
     for _ in range(3):
         fail(scene, LINES["not_found"])

@@ -29,6 +29,12 @@ SECOND_NS = 1_000_000_000
 QUIET_NS = 3600 * SECOND_NS  # an hour without it, and it is over
 ONE_FAILURE_NS = 8 * SECOND_NS  # lines so near to each other are of one pull; the kubelet waits 10 s at least
 
+_NO_SUCH_HOST, _RESOLVER = "no such host", "resolver"
+_LINE_CHARS = 600
+# Who pulls; the log of a registry or of a proxy tells what others asked it for, too.
+_OF_A_CLIENT = re.compile(
+    "PullImage|ErrImagePull|ImagePullBackOff|pull(?:ing)? (?:and unpack )?image", re.IGNORECASE
+)
 _OF_PUSH = re.compile("Upload failed|\\bpush")
 _SERIOUS = ("error", "fatal", "")  # what is only a warning is followed by another endpoint
 
@@ -50,8 +56,8 @@ _MANNERS: Mapping[Cause, _Manner] = {
     Cause.RATE_LIMITED: _Manner(SymptomKind.RATE_LIMITED, 1),
     Cause.AUTH: _Manner(SymptomKind.AUTH, 3),
     Cause.NOT_FOUND: _Manner(SymptomKind.NOT_FOUND, 3),
-    Cause.DNS: _Manner(SymptomKind.DNS, 2),
-    Cause.TLS: _Manner(SymptomKind.TLS, 2),
+    Cause.DNS: _Manner(SymptomKind.DNS, 3),
+    Cause.TLS: _Manner(SymptomKind.TLS, 3),
     Cause.DISK_FULL: _Manner(SymptomKind.DISK_FULL, 1, final=False),
     Cause.INTEGRITY: _Manner(SymptomKind.INTEGRITY, 1, final=False),
 }
@@ -70,7 +76,8 @@ class _Failure:
 def logged(runtime: str, world: World) -> List[Finding]:
     """What the logs of the last hour name, where something beside them agrees."""
     daemon = _daemon(runtime, world)
-    lines = [one for one in world.told.get(runtime, ()) if one.at_ns > world.now_ns - QUIET_NS]
+    young = [one for one in world.told.get(runtime, ()) if one.at_ns > world.now_ns - QUIET_NS]
+    lines = [one for one in young if one.source == runtime or _OF_A_CLIENT.search(one.text)]
     if daemon is None or not lines:
         return []
     found = (_find(runtime, cause, manner, lines, daemon, world) for cause, manner in _MANNERS.items())
@@ -129,6 +136,8 @@ def _where(cause: Cause, told: Told, image: Optional[Reference]) -> str:
     """What the fault is of; the same in each line about the same fault."""
     if cause is Cause.DISK_FULL:
         return "disk"
+    if cause is Cause.DNS and _NO_SUCH_HOST not in told.text:
+        return _RESOLVER  # it fails for every name
     if cause in (Cause.NOT_FOUND, Cause.INTEGRITY):
         return str(image or told.symptom.digest)
     if cause is Cause.AUTH and image is not None:
@@ -148,7 +157,7 @@ def _finding(
         runtime=runtime,
         cause=cause,
         culprit=daemon,
-        evidence=(Evidence(Kind.LOG, f"{newest.source}: {newest.text}"), *agreeing.agrees),
+        evidence=(Evidence(Kind.LOG, f"{newest.source}: {newest.text[:_LINE_CHARS]}"), *agreeing.agrees),
         samples=_count(failures),
         since_ns=failures[0].told.at_ns,
         threshold=_MANNERS[cause].times,
@@ -161,7 +170,11 @@ def _finding(
 
 def _was_mended(runtime: str, cause: Cause, last: _Failure, world: World) -> bool:
     """Whether the image has come since, or another one whose way was the same."""
-    own = f"{last.where}/" if cause in _OF_A_REGISTRY else "" if cause is Cause.DISK_FULL else last.image
+    own = last.image or "?"
+    if cause is Cause.DISK_FULL or last.where == _RESOLVER:
+        own = ""  # any image
+    elif cause in _OF_A_REGISTRY:
+        own = f"{last.where}/"
     return _has_come(runtime, own, last.told.at_ns, world)
 
 
