@@ -26,6 +26,8 @@ EVERY_DAY = (
     "tcp://",
     "the peer goes silent after 20 MB of a 200 MB layer",
     "a registry that ignores Range, with resets",
+    "a mirror silent on a manifest",
+    "a mirror that refuses from the beginning",
 )
 
 
