@@ -24,6 +24,8 @@ EVERY_DAY = (
     "containers running, live-restore off",
     "substitution in place by a link, then revert",
     "tcp://",
+    "a disk that is too small",
+    "story: a push to Harbor, its database down",
     "the peer goes silent after 20 MB of a 200 MB layer",
     "a registry that ignores Range, with resets",
     "a mirror silent on a manifest",
