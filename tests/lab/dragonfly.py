@@ -160,6 +160,11 @@ class Dragonfly:
         return int(self._pidfile.read_text())
 
     @property
+    def fetching(self) -> int:
+        """How many layers Dragonfly 1 has in its store that are not handed over yet."""
+        return len(list(self.folder.glob(".small-dragonfly/dfdaemon/data/dfget-*.tmp")))
+
+    @property
     def starts(self) -> int:
         """How often it was started."""
         return len((self.folder / "starts").read_text().splitlines())

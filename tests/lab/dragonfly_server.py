@@ -210,7 +210,8 @@ class Handler(BaseHTTPRequestHandler):
             daemon.register_at_supernode()
         upstream = http.client.HTTPConnection("127.0.0.1", daemon.upstream_port, timeout=60)
         with contextlib.closing(upstream):
-            wanted = {name: self.headers[name] for name in ("Accept", "Range") if self.headers[name]}
+            given = {name: self.headers.get_all(name) for name in ("Accept", "Range")}
+            wanted = {name: ", ".join(values) for name, values in given.items() if values}
             upstream.request(self.command, self.path, headers=wanted)
             answer = upstream.getresponse()
             large = int(answer.headers.get("Content-Length", 0)) >= daemon.control("large_bytes", 1_000_000)

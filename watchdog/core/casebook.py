@@ -135,6 +135,8 @@ class Casebook:
         if known is None:
             self._open(name, finding, world, history)
         elif known.state in (State.RECOVERED, State.CLEARED):
+            if known.state is State.RECOVERED and _is_older(finding, known, world):
+                return
             anew = replace(known, resolved_wall_ns=None, verification=None)
             incident = self._refresh(anew, finding, world, history)
             self._move(incident, Happening.FOUND_AGAIN, "it stands still again")
@@ -352,6 +354,12 @@ def _concerns(entry: LedgerEntry, incident: Incident, world: World) -> bool:
         moment > incident.acknowledged_wall_ns // _MS_NS and moment >= incident.confirmed_wall_ns // _MS_NS
     )
     return is_new and entry.boot_id == world.machine.boot_id and entry.action not in world.in_flight
+
+
+def _is_older(finding: Finding, known: Incident, world: World) -> bool:
+    """What shows it began before it was over: lines that are not forgotten yet."""
+    ended_ns = known.resolved_wall_ns or 0
+    return finding.target is not None and world.wall_ns(finding.since_ns) <= ended_ns
 
 
 def _named(incident: Incident, world: World, images: Sequence[str]) -> Incident:

@@ -125,11 +125,11 @@ class _Registry:
             raise
 
     def fetch(self, image: Reference) -> None:
-        """Its manifest, and the first byte of one of its layers."""
+        """Its manifest, and the first byte of its smallest layer: some mirrors fetch it whole before that."""
         manifest = self._manifest(image.path, image.digest or image.tag or "latest")
         if "manifests" in manifest:
             manifest = self._manifest(image.path, manifest["manifests"][0]["digest"])
-        for layer in manifest.get("layers", [])[:1]:
+        for layer in sorted(manifest.get("layers", []), key=lambda one: int(one.get("size", 0)))[:1]:
             self.get(f"/v2/{image.path}/blobs/{layer['digest']}", most_bytes=1)
 
     def _manifest(self, path: str, reference: str) -> Dict[str, Any]:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 from tests.lab import images
 from tests.lab.agent import Agent
 from tests.lab.cases import Case, Measured, actions, check, open_incidents
+from tests.lab.docker_io import SMALL, DockerIo
 from tests.lab.dragonfly import Dragonfly
 from tests.lab.lab import Lab
+from tests.lab.processes import wait_until
 from tests.lab.timeline import Timeline
 
 CAUSE = "p2p_piece_timeout"
+SUPERNODE = "p2p_supernode_unreachable"
+NAME = "lab/small:1"
+MANY = images.Image(
+    "lab/many", tuple(images.Layer(50 + n, size * images.MB) for n, size in enumerate((8, 8, 8, 8, 1)))
+)
 KEYS = {"v2_rust": "pieceTimeout: 600s", "v2_go": 'pieceDownloadTimeout: "600s"'}
 WORDS = {"v2_rust": "the Rust client", "v2_go": "the Go daemon"}
-CONFIRMED_WITHIN_S = 30.0
 
 
 def watching(lab: Lab, client: Dragonfly, *remedies: str, mode: str = "enforce") -> Agent:
@@ -93,8 +103,90 @@ def healthy(generation: str) -> Measured:
     return Measured(seen="no incident")
 
 
-def _incident(agent: Agent) -> dict[str, Any] | None:
-    return next((one for one in agent.incidents() if one["cause"] == CAUSE), None)
+@contextmanager
+def mirrored_by_v1(image: images.Image = SMALL, **control: Any) -> Iterator[tuple[Lab, Dragonfly]]:
+    """A node whose docker.io has a dfdaemon of Dragonfly 1 as its mirror."""
+    lab = Lab()
+    with ExitStack() as stack:
+        stack.callback(lab.stop)
+        lab.registry.start()
+        lab.registry.publish(image)
+        stack.enter_context(DockerIo(lab))
+        client = stack.enter_context(Dragonfly(lab, "v1", **control))
+        lab.dockerd.config.write_text(json.dumps({"registry-mirrors": [f"http://{client.address}"]}))
+        lab.dockerd.start()
+        yield lab, client
+
+
+def supernode_refuses() -> Measured:
+    """dfdaemon answers 502 from the first blob on, and dockerd passes it over: named, with its fix."""
+    with mirrored_by_v1() as (lab, client), watching(lab, client, "bypass_mirror") as agent:
+        puller, time = lab.client("pull", NAME), Timeline()
+        time.mark("asked")
+        incident = time.mark_when("confirmed", lambda: _incident(agent, SUPERNODE), deadline_s=60.0)
+        check(puller.wait() == 0, f"dockerd pulls from docker.io by itself: {puller.output}")
+        _check_told_of_supernode(incident)
+        check(actions(agent) == [], f"nothing was done: {actions(agent)}")
+    return Measured({"confirmed": time.between("asked", "confirmed")})
+
+
+def supernode_dies() -> Measured:
+    """In the middle of a pull: the layers that are left get 502 again and again, until it is bypassed."""
+    control = {"rate_bytes_per_s": 2 * images.MB}
+    with mirrored_by_v1(MANY, **control) as (lab, client), watching(lab, client, "bypass_mirror") as agent:
+        time, dockerd = Timeline(), lab.dockerd.pid
+        with socket.create_server(("127.0.0.1", client.supernode)):
+            puller = lab.client("pull", f"{MANY.repository}:{MANY.tag}")
+            wait_until(lambda: client.fetching >= 2, "layers are being fetched")
+        time.mark("died")
+        incident = time.mark_when("confirmed", lambda: _incident(agent, SUPERNODE), deadline_s=90.0)
+        time.mark_when("bypassed", lambda: not _mirrors(lab) or None, deadline_s=60.0)
+        agent.incident(SUPERNODE, "recovered", deadline_s=150.0)
+        check(puller.wait() == 0, f"the pull completes from docker.io: {puller.output}")
+        _check_told_of_supernode(incident)
+        _check_back(lab, client, agent)
+        check(lab.dockerd.pid == dockerd, "dockerd was not restarted")
+    return Measured(
+        {"confirmed": time.between("died", "confirmed"), "bypassed": time.between("died", "bypassed")}
+    )
+
+
+def _check_told_of_supernode(incident: dict[str, Any]) -> None:
+    kinds = {one["kind"] for one in incident["evidence"]}
+    check("log" in kinds and len(kinds) >= 2, f"two kinds of evidence: {kinds}")
+    told = " ".join(incident["advice"])
+    check("/etc/dragonfly.conf" in told and "docker restart dfclient" in told, f"its fix is told: {told}")
+
+
+def _check_back(lab: Lab, client: Dragonfly, agent: Agent) -> None:
+    """Once a supernode answers, the client is in use again."""
+    with socket.create_server(("127.0.0.1", client.supernode)):
+        wait_until(lambda: _mirrors(lab) or None, "the mirror is in the list again", 150.0, every_s=1.0)
+        lab.registry.publish(SMALL)
+        check(lab.client("pull", NAME).wait() == 0, "the next pull succeeds")
+    check("bypass_mirror" in actions(agent), "it was our own doing")
+
+
+def whole_layer_first() -> Measured:
+    """Dragonfly 1 fetches a layer whole before its first byte: silent for long, and no fault."""
+    with mirrored_by_v1(rate_bytes_per_s=300_000) as (lab, client):
+        quick = {"stalled": 5, "header_wait": 8}
+        options = {"thresholds": quick, "remedies": {"bypass_mirror": "on"}, "p2p": client.options}
+        with socket.create_server(("127.0.0.1", client.supernode)), Agent(lab, **options) as agent:
+            puller = lab.client("pull", NAME)
+            check(puller.wait(150.0) == 0, f"the pull completes: {puller.output}")
+            check(agent.incidents() == [], f"no incident: {agent.incidents()}")
+            check(_mirrors(lab) != [], "the mirror is in the list")
+    return Measured(seen="no incident")
+
+
+def _mirrors(lab: Lab) -> list[str]:
+    told: list[str] = lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"]
+    return told
+
+
+def _incident(agent: Agent, cause: str = CAUSE) -> dict[str, Any] | None:
+    return next((one for one in agent.incidents() if one["cause"] == cause), None)
 
 
 def _check_told(incident: dict[str, Any], generation: str) -> None:
@@ -109,6 +201,11 @@ def _lines_changed(before: str, after: str) -> int:
 
 
 CASES = [
+    Case(
+        "Dragonfly 1: its supernode refuses", "named with its fix; dockerd passes it over", supernode_refuses
+    ),
+    Case("Dragonfly 1: its supernode dies in mid-pull", "bypassed; back once it answers", supernode_dies),
+    Case("Dragonfly 1: a layer fetched whole before its first byte", "no incident", whole_layer_first),
     *(
         Case(
             f"Dragonfly 2, {WORDS[name]}: pieces time out in a pull",

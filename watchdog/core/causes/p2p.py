@@ -41,6 +41,8 @@ CAUSES = frozenset(
         Cause.P2P_RATE_LIMITED,
     }
 )
+_PASSED_OVER = (Cause.P2P_SUPERNODE_UNREACHABLE, Cause.P2P_RATE_LIMITED)
+NO_PULL_WAITS = "no pull waits for it: the runtime passes over a mirror that answers an error at once"
 _FROM_KUBERNETES = (
     "The configuration of this client comes from Kubernetes and is read-only on the node: "
     "change the values of its chart, as below."
@@ -76,6 +78,7 @@ def failing_p2p(runtime: str, world: World, transfers: Transfers) -> List[Findin
             threshold=LOOKS,
             subject=f"p2p {seen.address}",
             target=Target(endpoint=seen.address, reason=seen.generation),
+            hands_off="" if Cause(cause) not in _PASSED_OVER or _waits(runtime, world) else NO_PULL_WAITS,
             advice=_advice(advice, seen),
         )
     ]
@@ -133,6 +136,12 @@ def is_fetching(looks: _Looks, now_ns: int) -> bool:
 
 def _tells(one: Told, since_ns: int) -> bool:
     return one.symptom.detail.startswith(_WORDS) and one.at_ns >= since_ns
+
+
+def _waits(runtime: str, world: World) -> bool:
+    """Whether anything is being pulled: it may wait for the client."""
+    scan = world.clients.get(runtime)
+    return scan is None or any(one.verb == "pull" and one.connected is not False for one in scan.clients)
 
 
 def _is_about(finding: Finding, address: str) -> bool:
