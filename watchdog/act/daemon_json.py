@@ -87,7 +87,7 @@ def find(daemon: Subject, started: DaemonCommand) -> ConfigFile:
 def read(path: Path) -> ConfigFile:
     """The file at that path.  Refused where it cannot be used."""
     try:
-        with path.open("rb") as source:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as source:
             found = os.fstat(source.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise Refused(f"{path} is no plain file")
