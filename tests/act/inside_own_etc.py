@@ -9,18 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.act.scene import Scene
 from tests.lab.agent import Agent
 from tests.lab.conftest import _lab_is_possible  # noqa: F401  (a fixture)
 from tests.lab.images import MB, SMALL, build
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.proxy import Ending, FaultProxy, Rule
-from watchdog.core.causes.finding import Cause
-from watchdog.core.pull import AffectedPull
-from watchdog.core.target import Target
+from watchdog.act.hosts_file import MARK
 
 HOST = "registry.example"
 HOSTS = Path("/etc/hosts")
@@ -91,26 +87,18 @@ def test_a_pull_that_is_cut_on_one_way_completes_on_the_other(
         way.start()
         lab.registry.publish(SMALL)
         proxy.rule(Rule(size_at_least=MB, ending=Ending.CLOSE, after_bytes=3 * MB))
-        scene = Scene(lab, Agent(lab))
-        content = yaml.safe_load(scene.agent.config.read_text())
-        route = {"registry": registry, "alternative": "http://127.0.0.1"}
-        scene.agent.configure({**content, "routes": [route]})
-        image = f"{registry}/{SMALL.repository}:1"
-        pull = lab.client("pull", image)
-        wait_until(lambda: "retrying" in lab.dockerd.log_text(), "the first attempt is cut")
-        assert proxy.layers(SMALL), "it went the bad way"
-        pulls = (AffectedPull(image, build(SMALL).digest, connected=True),)
-        daemon = lab.dockerd.pid
-        incident = scene.record(Cause.RESET_LOOP, daemon, pulls=pulls, target=Target())
-
-        result = scene.act("route_around", incident)
-
-        assert result["outcome"] == "done", result
-        assert pull.wait(90.0) == 0, pull.output
-        digest = build(SMALL).layers[0].digest
-        resumed = [one.status for one in lab.registry.accesses(digest)]
-        assert 206 in resumed, "the rest came by a range"
-        scene.run("revert", "route_around")
+        routes = [{"registry": registry, "alternative": "http://127.0.0.1"}]
+        with Agent(lab, routes=routes, remedies={"route_around": True}) as agent:
+            pull = lab.client("pull", f"{registry}/{SMALL.repository}:1")
+            wait_until(lambda: MARK in HOSTS.read_text(), "the name leads another way", 90.0)
+            incident = agent.incidents()[0]
+            assert pull.wait(90.0) == 0, pull.output
+            agent.incident(incident["cause"], "recovered", deadline_s=30.0)
+            assert [one["name"] for one in agent.incidents()[0]["actions"]] == ["route_around"]
+            agent.command("revert", "route_around")
+        assert proxy.layers(SMALL), "it went the bad way at first"
+        answered = [one.status for one in lab.registry.accesses(build(SMALL).layers[0].digest)]
+        assert 206 in answered, "the rest came by a range"
         over.set()
         way.join()
     assert HOSTS.read_bytes() == before

@@ -75,7 +75,7 @@ def silent_api(runtime: str, world: World, limits: Thresholds) -> List[Finding]:
             samples=seen.unanswered,
             since_ns=world.now_ns,
             threshold=limits.unresponsive,
-            target=Target(reason="descriptors" if told else "silent"),
+            target=Target(endpoint=f"{daemon.comm} (pid {daemon.key.pid})", reason=_reason(told)),
             advice=(_ADVICE_DESCRIPTORS,) if told else (),
         )
     ]
@@ -85,6 +85,10 @@ _ADVICE_DESCRIPTORS = (
     "It has no descriptor left: `ls /proc/PID/fd | wc -l` against LimitNOFILE of its service. dockerd leaks "
     "a socket for each push whose client left while a registry was silent, and for each refused resume."
 )
+
+
+def _reason(told: Optional[Told]) -> str:
+    return "descriptors" if told else "silent"
 
 
 def _is_unseen(runtime: str, world: World) -> bool:
