@@ -323,6 +323,37 @@ def test_a_mirror_that_moves_bytes_again_does_not_fail() -> None:
     assert node.found() == []
 
 
+@pytest.mark.parametrize("image", ["mirror.lan:5001/app:1", f"{PEER}/app:1"])
+def test_a_mirror_that_is_a_registry_of_its_own_is_not_touched(image: str) -> None:
+    node = Node()
+    node.pull(image)
+    silent(node, 100)
+
+    (found,) = node.found()
+
+    assert found.confirmed
+    assert image in found.hands_off
+
+
+def test_a_mirror_on_this_machine_that_is_a_registry_too() -> None:
+    node = Node()
+    node.see(MirrorSeen("docker", URL, ("127.0.0.1:5001",)))
+    node.pull("localhost:5001/app:1")
+    node.pull()
+    node.asks(remote="127.0.0.1:5001")
+    node.network.tick(100)
+
+    assert "localhost:5001/app:1" in node.found()[0].hands_off
+
+
+def test_a_pull_from_another_registry_forbids_nothing() -> None:
+    node = Node()
+    node.pull("registry.example:5001/app:1")
+    silent(node, 100)
+
+    assert node.found()[0].hands_off == ""
+
+
 def test_one_that_we_have_taken_out_is_not_looked_for() -> None:
     """Also while the runtime still tells the old list."""
     node = Node()

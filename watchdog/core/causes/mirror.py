@@ -28,7 +28,7 @@ from watchdog.core.observation import ConnectionSample, MirrorSeen, ProcessKey, 
 from watchdog.core.policy import SECOND_NS, Thresholds
 from watchdog.core.reference import DEFAULT_REGISTRY, parse_reference
 from watchdog.core.symptom import SymptomKind
-from watchdog.core.target import Target, is_fresh
+from watchdog.core.target import Target, is_fresh, is_loopback, port_of
 from watchdog.core.told import Told
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
@@ -61,7 +61,7 @@ def failing_mirrors(
     mirrors = [one for one in world.mirrors.values() if one.runtime == runtime and one.url in urls]
     looks = [_Look(one, seen.process, world, transfers) for one in mirrors]
     found = [_silent(one, demand, limits) or _fails(one, demand, limits) for one in looks]
-    return [one for one in found if one is not None]
+    return [_careful(one, look, demand) for look, one in zip(looks, found) if one is not None]
 
 
 class _Look:
@@ -226,6 +226,21 @@ def _from_docker_io(demand: Demand) -> List[str]:
     names = dict.fromkeys(one.client.image or "" for one in demand.waiting)
     found = [(name, parse_reference(name)) for name in names]
     return [name for name, known in found if known is not None and known.registry == DEFAULT_REGISTRY]
+
+
+def _careful(found: Finding, look: _Look, demand: Demand) -> Finding:
+    """Hands off where the mirror is a registry by its own name, too: a request may be one for that."""
+    addresses = look.mirror.addresses
+    here = [f"localhost:{port_of(one)}" for one in addresses if is_loopback(one)]
+    places = (urlsplit(look.mirror.url).netloc, *addresses, *here)
+    names = [one.client.image or "" for one in (*demand.waiting, *demand.pushes)]
+    known = [(name, parse_reference(name)) for name in names]
+    others = [name for name, one in known if one is not None and one.registry in places]
+    if not others or found.hands_off:
+        return found
+    return replace(
+        found, hands_off=f"a request to it may be one for {others[0]}, which it is the registry of"
+    )
 
 
 def _address(event: TcpEvent) -> str:
