@@ -76,6 +76,11 @@ class _Look:
         scan = transfers.scans.get(mirror.runtime) if fresh else None
         connections = scan.connections if scan is not None else ()
         self.connections = [one for one in connections if one.remote in mirror.addresses]
+        self._dials = [
+            one
+            for one in world.tcp
+            if one.pid == daemon.pid and one.what == "state" and one.old_state == _SYN_SENT
+        ]
 
     def quiet_samples(self, one: ConnectionSample) -> int:
         return self.transfers.quiet_samples(self.mirror.runtime, one.inode)
@@ -87,14 +92,7 @@ class _Look:
 
     def events(self, near: Told) -> Tuple[List[TcpEvent], List[TcpEvent]]:
         """The ends of the runtime's dials around a line: those to the mirror, and those to others."""
-        dials = [
-            one
-            for one in self.world.tcp
-            if one.pid == self.daemon.pid
-            and one.what == "state"
-            and one.old_state == _SYN_SENT
-            and near.at_ns - _NEAR_NS <= one.at_ns <= near.at_ns + _AFTER_NS
-        ]
+        dials = [one for one in self._dials if near.at_ns - _NEAR_NS <= one.at_ns <= near.at_ns + _AFTER_NS]
         mine = [one for one in dials if _address(one) in self.mirror.addresses]
         return mine, [one for one in dials if _address(one) not in self.mirror.addresses]
 
