@@ -12,7 +12,7 @@ import pytest
 from tests.lab.harbor import DEFAULT_BACKEND_404, Harbor, harbor
 from watchdog.core.observation import HarborSeen
 from watchdog.errors import Unavailable
-from watchdog.host.harbor import look
+from watchdog.host.harbor import look, unhealthy
 
 
 @pytest.fixture
@@ -30,6 +30,18 @@ def test_the_components_that_are_not(server: Harbor) -> None:
     seen = look(server.url)
     assert [one.partition(":")[0] for one in seen.unhealthy] == ["registry", "database"]
     assert "connection refused" in seen.unhealthy[1]
+
+
+def test_credentials_in_an_error_stay_there() -> None:
+    sick = {
+        "name": "database",
+        "status": "unhealthy",
+        "error": "dial postgres://harbor:secret@db:5432 failed",
+    }
+    assert unhealthy([sick, "nonsense", {}]) == (
+        "database: dial postgres://[redacted]@db:5432 failed",
+        "None: None",
+    )
 
 
 def test_a_version_that_is_told_and_one_that_only_the_api_tells(server: Harbor) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 from urllib.parse import urlsplit
 
 from watchdog.core.observation import HarborSeen
+from watchdog.core.redaction import redact
 from watchdog.errors import Unavailable
 
 DEADLINE_S = 5.0
@@ -54,7 +55,7 @@ def unhealthy(components: List[Any]) -> Tuple[str, ...]:
     sick = []
     for one in components[:_MOST_COMPONENTS]:
         if isinstance(one, dict) and one.get("status") != "healthy":
-            sick.append(f"{one.get('name')}: {one.get('error') or one.get('status')}"[:_MOST_CHARS])
+            sick.append(redact(f"{one.get('name')}: {one.get('error') or one.get('status')}")[:_MOST_CHARS])
     return tuple(sick)
 
 
