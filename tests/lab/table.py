@@ -47,8 +47,14 @@ def _run(case: Case, runs: int) -> tuple[str, bool]:
 
 def _worst(measured: list[Measured]) -> str:
     names = list(dict.fromkeys(name for one in measured for name in one.seconds))
-    times = [f"{name} {max(one.seconds[name] for one in measured):.1f} s" for name in names]
+    times = [_times(name, sorted(one.seconds[name] for one in measured)) for name in names]
     return ", ".join([*times, *([measured[-1].seen] if measured[-1].seen else [])]) or "holds"
+
+
+def _times(name: str, seconds: list[float]) -> str:
+    """The worst, and the median where there is more than one."""
+    median = f" (median {seconds[len(seconds) // 2]:.1f})" if len(seconds) > 1 else ""
+    return f"{name} {seconds[-1]:.1f} s{median}"
 
 
 if __name__ == "__main__":
