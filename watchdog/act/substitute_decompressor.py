@@ -77,8 +77,8 @@ def plan(context: Context) -> Plan[Substitution]:
     with _runtime_view(context) as (key, view):
         programs = find_programs(key, view)
         _check_culprit(context, view, programs)
-        chosen = _choose(context.settings, key, view, programs)
-    where = f"a link in {chosen.folder}" if chosen.folder else f"a mount over {chosen.target}"
+        chosen, no_link = _choose(context.settings, key, view, programs)
+    where = f"a mount over {chosen.target} (no link: {no_link})" if no_link else f"a link in {chosen.folder}"
     step = (
         f"let {context.settings.runtime.name} run {chosen.gzip} in the place of {chosen.target}, by {where}"
     )
@@ -173,19 +173,22 @@ def _check_culprit(context: Context, view: View, programs: Programs) -> None:
         raise Refused(f"{command} has hung, but the runtime would execute {programs.unpigz} by now")
 
 
-def _choose(settings: ActSettings, key: ProcessKey, view: View, programs: Programs) -> Substitution:
-    """The link if it is possible, else the mount; Refused with both reasons."""
+def _choose(
+    settings: ActSettings, key: ProcessKey, view: View, programs: Programs
+) -> Tuple[Substitution, str]:
+    """The link if it is possible, else the mount and why no link; Refused with both reasons."""
+    folder, why_no_link = None, ""
     try:
-        folder: Optional[str] = _link_folder(settings, view, programs)
-        form = Form.LINK
+        folder = _link_folder(settings, view, programs)
     except Refused as no_link:
-        form, folder = Form.MOUNT, None
+        why_no_link = str(no_link)
         try:
             bind_mount.check(settings, key.pid, view, programs.unpigz)
         except Refused as no_mount:
             raise Refused(f"no link: {no_link}; no mount: {no_mount}") from None
+    form = Form.LINK if folder else Form.MOUNT
     changed_ns = programs.unpigz_file.changed_ns
-    return Substitution(form, programs.unpigz, changed_ns, programs.gzip, folder)
+    return Substitution(form, programs.unpigz, changed_ns, programs.gzip, folder), why_no_link
 
 
 def _link_folder(settings: ActSettings, view: View, programs: Programs) -> str:
