@@ -63,6 +63,19 @@ def test_those_that_left_load_or_push_do_not_wait_for_downloads() -> None:
     assert demand.waiting == () and demand.since_ns is None and demand.pushing
 
 
+def test_a_push_that_left_is_known_for_a_while() -> None:
+    arrivals, world = Arrivals(), World()
+    world_at(10, world, ClientScan("docker", (client(3, verb="push"),)))
+    arrivals.demand(world, "docker")
+    for seconds, known in ((11, True), (39, True), (41, False)):
+        world_at(seconds, world, ClientScan("docker", ()))
+        demand = arrivals.demand(world, "docker")
+        assert not demand.pushing
+        assert [(one.since_ns // SECOND_NS, one.client.connected) for one in demand.pushes] == (
+            [(10, False)] if known else []
+        )
+
+
 @pytest.mark.parametrize(
     ("image", "ports", "loopback"),
     [
