@@ -27,6 +27,9 @@ NAME = "lab/small:1"
 CAUSE = "mirror_failing"
 # The agent's own: 30 and 300; a manifest's request counts twice the first.
 QUICK = {"stalled": 5, "header_wait": 12}
+SILENT = tuple(
+    Rule("/v2/", method, ending=Ending.STALL, after_bytes=BEFORE_HEAD) for method in ("GET", "HEAD")
+)
 SILENT_MANIFEST = tuple(
     Rule(MANIFESTS, method, ending=Ending.STALL, after_bytes=BEFORE_HEAD) for method in ("GET", "HEAD")
 )
@@ -123,6 +126,20 @@ def _check_in_use(one: Node) -> None:
     check(len(one.mirror.layers(SMALL)) > asked, "the mirror is in use again")
 
 
+def silent_from_the_beginning() -> Measured:
+    """dockerd passes it over by itself, after 15 s of each pull: bypassed, and then pulls take no time."""
+    with node(SILENT) as one, one.agent():
+        for _ in range(3):
+            check(one.pull().wait() == 0, "dockerd pulls from the origin by itself")
+            one.lab.dockerd.api.remove_image(NAME)
+        wait_until(lambda: one.mirrors == [], "the mirror is bypassed", 30.0)
+        check(one.pull().wait(10.0) == 0, "the next pull does not wait for it")
+        one.mirror.rule()
+        wait_until(lambda: one.mirrors == [one.url], "the mirror is back", 150.0)
+        _check_in_use(one)
+    return Measured()
+
+
 def passed_over() -> Measured:
     """Nobody listens there: dockerd goes on by itself at once.  Told, and left alone."""
     with node() as one, one.agent() as agent:
@@ -166,6 +183,9 @@ CASES = [
     Case("a mirror silent on the layers", WANTED, partial(fails, SILENT_LAYERS, "hangs")),
     Case("a mirror that answers 502 for a layer", WANTED, partial(fails, BAD_LAYERS, "5xx")),
     Case("a mirror that refuses in mid-pull", WANTED, partial(fails, SLOW_LAYERS, "refused", dies=True)),
+    Case(
+        "a mirror silent from the beginning", "bypassed; pulls take no 15 s more", silent_from_the_beginning
+    ),
     Case("a mirror that refuses from the beginning", "told; dockerd passes it over by itself", passed_over),
     Case("a silent mirror that is the only way out", "never bypassed", only_way_out),
     Case("a slow mirror", "no incident", partial(almost, SLOW_LAYERS)),
