@@ -27,7 +27,7 @@ def test_every_command_is_told() -> None:
 
 
 def test_every_remedy_and_every_key_is_told() -> None:
-    words = set(re.findall(r"[a-z_]+", TEXT))
+    words = set(re.findall(r"[a-z0-9_]+", TEXT))
     assert {remedy.value for remedy in Remedy} <= words
     assert set(config._KEYS) | set(config._RUNTIME_KEYS) <= words
 
