@@ -35,8 +35,11 @@ from watchdog.host import birth
 from watchdog.host.docker import DockerApi
 
 _LOOKED_UP_PER_LAYER_SINCE = (20, 10)
-# containerd looks unpigz up once and keeps the path: gone, it would break its pulls.
-_CONTAINERD_LAYERS = "/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256"
+# containerd looks unpigz up once and keeps the path: gone, it would break its pulls.  Its content store
+# does not tell: dockerd 20.10 keeps its images' manifests there (moby pull request 41607).
+_CONTAINERD_LAYERS = tuple(
+    f"/var/lib/containerd/io.containerd.snapshotter.v1.{name}/snapshots" for name in ("overlayfs", "native")
+)
 
 
 class Form(str, Enum):
@@ -194,7 +197,7 @@ def _choose(
 def _link_folder(settings: ActSettings, view: View, programs: Programs) -> str:
     """The first directory before unpigz's own in the runtime's PATH that can take the link."""
     _check_looked_up_per_layer(settings)
-    if view.holds_files(_CONTAINERD_LAYERS):
+    if any(view.holds_files(layers) for layers in _CONTAINERD_LAYERS):
         raise Refused("containerd pulls images here too, and would keep the link's path after it is gone")
     _check_run_dir(settings, view)
     for folder in programs.path_variable.split(":"):

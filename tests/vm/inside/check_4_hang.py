@@ -11,6 +11,7 @@ from tests.lab import images, sight
 from tests.lab.faults import Fault, Form
 from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl, wait_until
 from tests.vm.inside.node import AGENT, STATE_DIR, Node
+from tests.vm.inside.telling import tell_more
 from tests.vm.suite import Suite
 
 NOTHING = {name: "off" for name in ("resume", "kill_decompressor", "substitute_decompressor")}
@@ -69,38 +70,36 @@ def check_docker_untar(node: Node, suite: Suite) -> None:
 
 
 def check_substituted(node: Node) -> None:
-    """One that spins at every pull is replaced by gzip with a link, and revert takes the link away."""
-    node.begin("enforce")
-    node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN)
-    node.pull(images.SMALL)
-    link = node.wait("a link is made", _links)
-    node.wait("the image is there", lambda: node.has(images.SMALL))
-    assert "gzip" in os.path.realpath(link[0])
+    """unpigz is replaced by gzip with a link, and revert takes the link away."""
+    incident = _spinning(node)
+    tell_more(str(node.act("substitute_decompressor", incident, "--dry-run")))
+    told = node.act("substitute_decompressor", incident)
+    assert told["outcome"] == "done", told
+    (link,) = _links()
+    assert "gzip" in os.path.realpath(link)
+    _freed(node, incident)
     run("pull-watchdog", "revert", "substitute_decompressor")
     assert not _links()
 
 
 def check_mounted(node: Node) -> None:
     """Where no link will do, the confined agent's bind mount reaches the host, and dpkg takes it away."""
-    layers = Path("/var/lib/containerd/io.containerd.content.v1.content/blobs/sha256")
-    layers.mkdir(parents=True, exist_ok=True)
-    marker = layers / ("0" * 64)
-    marker.touch()  # as if containerd pulled images here too
+    marker = Path("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1")
+    marker.mkdir(parents=True)  # as if containerd pulled images here too
     try:
-        node.begin("enforce")
-        node.unpigz.install(Form.BINARY)
-        node.unpigz.arm(Fault.SPIN)
-        node.pull(images.SMALL)
+        incident = _spinning(node)
+        tell_more(str(node.act("substitute_decompressor", incident, "--dry-run")))
+        told = node.act("substitute_decompressor", incident)
+        assert told["outcome"] == "done", told
         target = str(node.unpigz.path)
-        node.wait("gzip is mounted over unpigz", lambda: target in _mounts())
+        assert target in _mounts()
         assert mount_namespace(main_pid(AGENT)) == mount_namespace(1)
-        node.wait("the image is there", lambda: node.has(images.SMALL))
+        _freed(node, incident)
         assert run("pigz", "--version").startswith("pigz")
         run("dpkg", "-i", *map(str, Path("/root").glob("pigz_*.deb")))
         assert target not in _mounts()
     finally:
-        marker.unlink()
+        marker.rmdir()
 
 
 def check_restart_of_the_agent(node: Node) -> None:
@@ -134,6 +133,23 @@ def check_killed_agent(node: Node) -> None:
     after = node.incident("decompressor_stopped", "confirmed", "gave_up")
     assert after["id"] == before["id"] and after["opened_at"] == before["opened_at"]
     assert len(node.incidents()) == 1
+
+
+def _spinning(node: Node) -> str:
+    """A hang that the agent only tells of; the incident's id."""
+    node.begin("observe")
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN)
+    node.pull(images.SMALL)
+    return str(node.incident("decompressor_spinning", "confirmed")["id"])
+
+
+def _freed(node: Node, incident: str) -> None:
+    """Killed, it is gone; pulled again, the image comes, though unpigz would spin at every pull."""
+    told = node.act("kill_decompressor", incident)
+    assert told["outcome"] == "done", told
+    assert node.pull(images.SMALL).wait(300) == 0
+    assert node.has(images.SMALL)
 
 
 def members_of_agent() -> List[int]:

@@ -23,6 +23,7 @@ from tests.vm.inside.machine import journal, main_pid, run, run_json, systemctl,
 T = TypeVar("T")
 AGENT = "pull-watchdog.service"
 DOCKER = "docker.service"
+UNIT = Path("/usr/lib/systemd/system/pull-watchdog.service")
 CONFIG = Path("/etc/pull-watchdog/config.yaml")
 STATE_DIR, RUN_DIR = Path("/var/lib/pull-watchdog"), Path("/run/pull-watchdog")
 # The usual ones are for real machines.
@@ -118,9 +119,11 @@ class Node:
         ]
         return "\n".join([*brief, journal(AGENT, 25)])
 
-    def act(self, remedy: str, incident: str) -> Dict[str, Any]:
-        """Act by a person's hand; what became of it."""
-        told: Dict[str, Any] = run_json("pull-watchdog", "act", remedy, "--incident", incident, "--json")
+    def act(self, remedy: str, incident: str, *options: str) -> Dict[str, Any]:
+        """Act by a person's hand, as confined as the agent is; what became of it."""
+        command = ("pull-watchdog", "act", remedy, "--incident", incident, "--json", *options)
+        confined = [f"--property={line}" for line in _confinement()]
+        told: Dict[str, Any] = run_json("systemd-run", "--quiet", "--wait", "--pipe", *confined, *command)
         return told
 
     # --- the runtime ----------------------------------------------------------
@@ -167,10 +170,16 @@ class Node:
         if self._only_observes:
             return
         self.unpigz.disarm()
-        self.unpigz.remove()
-        run("pull-watchdog", "revert", "--all", check=False)
         systemctl("stop", AGENT)
+        run("pull-watchdog", "revert", "--all", check=False)
+        self.unpigz.remove()
         if sight.decompressors(self.dockerd):
             self.restart_docker()
         for image in run("docker", "images", "-q").split():
             run("docker", "rmi", "-f", image, check=False)
+
+
+def _confinement() -> List[str]:
+    """The settings of the agent's unit that confine it."""
+    text = UNIT.read_text().partition("# --- confinement ---")[2].partition("[Install]")[0]
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
