@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ import yaml
 
 from tests.act.own_etc import run_tests
 from tests.act.scene import PYTHON, Scene, sample
+from tests.lab.cases.unresponsive import without_descriptors
 from tests.lab.processes import has_ended, wait_until
 from watchdog.act.ledger import unfinished
 from watchdog.core.causes.finding import Cause
@@ -38,20 +35,6 @@ def answers(scene: Scene) -> bool:
 
 def configure(scene: Scene, **changes: object) -> None:
     scene.agent.configure({**yaml.safe_load(scene.agent.config.read_text()), **changes})
-
-
-@contextmanager
-def without_descriptors(pid: int) -> Iterator[None]:
-    """The process cannot open anything more; what is open stays so."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-    lowest_free = next(number for number in count() if number not in used)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
-    try:
-        yield
-    finally:
-        if not has_ended(pid):
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def dumps(scene: Scene) -> list[Path]:

@@ -280,6 +280,14 @@ def test_the_reason_is_what_the_registrys_own_log_says_where_it_is_followed(line
     assert [one.target.reason for one in pushing.confirmed if one.target] == [reason]
 
 
+@pytest.mark.parametrize(("number", "words"), [(413, "client_max_body_size"), (400, "REGISTRY_HTTP_HOST")])
+def test_a_proxys_own_refusal_comes_with_its_directive(number: int, words: str) -> None:
+    error = f"error parsing HTTP {number} response body: invalid character '<' looking for beginning of value"
+    (finding,) = refused(error, times=1, final=True).confirmed
+    assert finding.target is not None and finding.target.reason == str(number)
+    assert any(words in one for one in finding.advice)
+
+
 def test_one_refusal_that_is_tried_again_with_success_is_weather() -> None:
     pushing = refused(status(502), times=1)
     pushing.upload()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.lab.cases import Case, Measured, actions, check
 from tests.lab.clients import Client
 from tests.lab.images import MB, MULTI, OTHER, SMALL, Image
 from tests.lab.lab import Lab
+from tests.lab.nginx import Front, Nginx
 from tests.lab.proxy import BEFORE_HEAD, Ending, FaultProxy, Rule
 
 SOON = {"push_commit": 15}  # the field's minute, scaled down
@@ -27,15 +28,19 @@ WATCH_S = 75.0
 
 @dataclass
 class Scene:
-    """A dockerd with images to push, a registry behind a fault proxy, and the agent."""
+    """A dockerd with images to push, a registry behind a fault proxy, and the agent.
+
+    `port`: at which dockerd asks the registry.
+    """
 
     lab: Lab
     proxy: FaultProxy
     agent: Agent
+    port: int
 
     def push(self, image: Image, repository: str = "faulty") -> Client:
         """Start `docker push` of an image to a repository of the registry behind the proxy."""
-        target = f"localhost:{self.proxy.port}/{repository}"
+        target = f"localhost:{self.port}/{repository}"
         source = self.lab.registry.reference(image)
         self.lab.dockerd.api.call("POST", f"/images/{source}/tag?repo={target}&tag=1")
         return self.lab.client("push", f"{target}:1")
@@ -48,7 +53,7 @@ class Scene:
         confirmed = time.monotonic() - began
         target = incident["target"]
         check(target["reason"] == reason, f"the reason is {reason}, not {target['reason']}")
-        check(target["endpoint"] == f"localhost:{self.proxy.port}", f"the registry is named: {target}")
+        check(target["endpoint"] == f"localhost:{self.port}", f"the registry is named: {target}")
         check(len({one["kind"] for one in incident["evidence"]}) > 1, f"two kinds: {incident['evidence']}")
         check(well.wait(60.0) == 0, f"another push gets on: {well.output[-300:]}")
         causes = {one["cause"] for one in self.agent.incidents()}
@@ -64,12 +69,24 @@ def scene(*images: Image, **options: Any) -> Iterator[Scene]:
         for image in images:
             check(lab.pull(image).wait(90.0) == 0, f"{image.repository} is there")
         with FaultProxy(lab) as proxy, Agent(lab, **options) as agent:
-            yield Scene(lab, proxy, agent)
+            yield Scene(lab, proxy, agent, proxy.port)
 
 
-def unanswered(path: str) -> Measured:
+@contextmanager
+def front(one: Scene, tls: bool) -> Iterator[Scene]:
+    """The scene as it is, or with TLS before the proxy."""
+    if not tls:
+        yield one
+        return
+    # The registry names its upload addresses without TLS, as it is asked without.
+    how = ("proxy_read_timeout 600s", "proxy_request_buffering off", "proxy_redirect http:// https://")
+    with Nginx(one.lab, [Front(one.proxy.port, how, tls=True)]) as nginx:
+        yield replace(one, port=nginx.port)
+
+
+def unanswered(path: str, tls: bool = False) -> Measured:
     """The last PUT is never answered: told, and the push is left to its own."""
-    with scene(SMALL, OTHER, thresholds=SOON) as one:
+    with scene(SMALL, OTHER, thresholds=SOON) as one, front(one, tls) as one:
         one.proxy.rule(Rule(path=path, method="PUT", **SILENT))
         push = one.push(SMALL)
         measured = one.told("push_commit_stalled", "no_answer")
@@ -154,6 +171,7 @@ _ANSWERS = [
 CASES = [
     Case("a push whose commit is never answered", "push_commit_stalled, told", partial(unanswered, UPLOADS)),
     Case("a push whose manifest is never answered", "the same", partial(unanswered, MANIFEST)),
+    Case("the same behind TLS, a push's commit", "the same", partial(unanswered, UPLOADS, tls=True)),
     Case("a push that joins one whose client left", "the same", joined_after_its_client_left),
     *(
         Case(

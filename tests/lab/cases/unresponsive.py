@@ -8,25 +8,32 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 
 from tests.lab.agent import Agent
 from tests.lab.cases import Case, Measured, actions, check
 from tests.lab.lab import Lab
-from tests.lab.processes import send, wait_until
+from tests.lab.processes import has_ended, send, wait_until
 from tests.lab.timeline import Timeline
 
 SOON = {"unresponsive": 2}  # the field's minute and a half, scaled down
 WATCH_S = 45.0
 
 
-def take_descriptors(pid: int) -> None:
+@contextmanager
+def without_descriptors(pid: int) -> Iterator[None]:
     """The process cannot open anything more; what is open stays so."""
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
     lowest_free = next(number for number in count() if number not in used)
-    resource.prlimit(
-        pid, resource.RLIMIT_NOFILE, (lowest_free, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1])
-    )
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        yield
+    finally:
+        if not has_ended(pid):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def known(agent: Agent) -> None:
@@ -43,13 +50,12 @@ def restarted() -> Measured:
     """Where a restart is allowed: asked for its goroutines, restarted, and answering again."""
     with Lab() as lab, Agent(lab, thresholds=SOON, remedies={"restart_runtime": True}) as agent:
         known(agent)
-        before = lab.dockerd.pid
-        take_descriptors(before)
-        clock = Timeline()
-        clock.mark("silent")
-        clock.mark_when("confirmed", lambda: _incident(agent), deadline_s=90.0)
-        agent.incident("daemon_unresponsive", "recovered", deadline_s=150.0)
-        clock.mark("answers")
+        before, clock = lab.dockerd.pid, Timeline()
+        with without_descriptors(before):
+            clock.mark("silent")
+            clock.mark_when("confirmed", lambda: _incident(agent), deadline_s=90.0)
+            agent.incident("daemon_unresponsive", "recovered", deadline_s=150.0)
+            clock.mark("answers")
         incident = _incident(agent) or {}
         check(lab.dockerd.pid != before, "another process is the runtime")
         check(actions(agent) == ["dump_goroutines", "restart_runtime"], f"in this order: {actions(agent)}")
@@ -64,10 +70,10 @@ def told() -> Measured:
     with Lab() as lab, Agent(lab, thresholds=SOON) as agent:
         known(agent)
         before = lab.dockerd.pid
-        take_descriptors(before)
-        agent.incident("daemon_unresponsive", "gave_up", "confirmed", deadline_s=90.0)
-        wait_until(lambda: actions(agent) == ["dump_goroutines"], "its goroutines are asked for", 60.0)
-        time.sleep(10.0)
+        with without_descriptors(before):
+            agent.incident("daemon_unresponsive", deadline_s=90.0)
+            wait_until(lambda: actions(agent) == ["dump_goroutines"], "its goroutines are asked for", 60.0)
+            time.sleep(10.0)
         incident = _incident(agent) or {}
         check(lab.dockerd.pid == before, "dockerd is not restarted")
         check(actions(agent) == ["dump_goroutines"], f"nothing else is done: {actions(agent)}")

@@ -32,6 +32,7 @@ _ADVICE: Mapping[str, Advice] = {
     "storage": advice.STORAGE,
     "quota_lock": advice.QUOTA_LOCK,
     "registry_down": advice.REGISTRY_DOWN,
+    "400": advice.PUSH_RETRY_LOOP,  # "plain HTTP request was sent to HTTPS port"
     "413": advice.PUSH_RETRY_LOOP,
 }
 
