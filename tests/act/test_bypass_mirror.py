@@ -216,14 +216,6 @@ class TestRefusals:
     def test_of_an_incident_without_a_mirror(self, stage: Stage) -> None:
         assert "names no mirror" in self.refused(stage, endpoint="")
 
-    def test_from_another_network_than_the_runtimes(self, stage: Stage) -> None:
-        stage.mirror.rule(*BAD_GATEWAY)
-        words = ("act", "bypass_mirror", "--incident", stage.incident(), "--json")
-        done = stage.scene.run(*words, before=["unshare", "--net"])
-
-        assert "another network namespace" in json.loads(done.stdout)["detail"]
-        assert stage.mirrors == [f"{stage.endpoint}/"]
-
     def test_while_an_edit_waits(self, stage: Stage) -> None:
         stage.mirror.rule(*BAD_GATEWAY)
         config = stage.scene.lab.dockerd.config
