@@ -9,7 +9,7 @@ from typing import Any, List
 import pytest
 
 from watchdog.core.causes.finding import Cause, Finding
-from watchdog.core.causes.p2p import LOOKS, failing_p2p, is_explained, waits_for_p2p
+from watchdog.core.causes.p2p import LOOKS, failing_p2p, is_explained, sign_of_recovery, waits_for_p2p
 from watchdog.core.evidence import Kind
 from watchdog.core.observation import (
     Api,
@@ -285,16 +285,60 @@ def test_files_that_grow_speak_against_any_fault_of_it():
     assert not found.confirmed
 
 
+# --- what shows that it is over --------------------------------------------------------------
+
+AT_IT = Target(endpoint="127.0.0.1:4001")
+
+
+def test_it_has_recovered_when_something_comes_and_nothing_fails():
+    node = Node(RUST)
+    node.tick(3, came=0, tasks_failed=0)
+    since = node.world.wall_ns() + 1
+    node.tick(came=100)
+    assert sign_of_recovery(node.world, node.transfers, AT_IT, since) == ""  # one look compares with none
+    node.tick(came=200)
+    assert "has come since" in sign_of_recovery(node.world, node.transfers, AT_IT, since)
+
+
+def test_it_has_not_while_tasks_fail():
+    node = Node(RUST)
+    node.tick(2, came=0, tasks_failed=0)
+    node.tick(came=200, tasks_failed=1)
+    assert sign_of_recovery(node.world, node.transfers, AT_IT, 0) == ""
+
+
+def test_it_has_not_while_nothing_comes():
+    node = Node(RUST)
+    node.tick(20, came=500, tasks_failed=2)
+    assert sign_of_recovery(node.world, node.transfers, AT_IT, 0) == ""
+
+
 # --- what is told -----------------------------------------------------------------------------
 
 
-def test_a_configuration_from_kubernetes_is_changed_by_its_chart():
-    node = Node(replace(RUST, managed_by="kubernetes"))
+@pytest.mark.parametrize(
+    ("client", "log", "values"),
+    [
+        (
+            RUST,
+            "s4/rust.log",
+            ("client.config.download.pieceTimeout", "seedClient.config.download.pieceTimeout"),
+        ),
+        (
+            *(GO, "s4/go.log"),
+            (
+                "dfdaemon.config.download.pieceDownloadTimeout",
+                "seedPeer.config.download.pieceDownloadTimeout",
+            ),
+        ),
+    ],
+)
+def test_a_configuration_from_kubernetes_is_changed_by_its_chart(client, log, values):
+    node = Node(replace(client, managed_by="kubernetes"))
     node.tick()
-    told = " ".join(only(node.say_log("s4/rust.log").tick(LOOKS, tasks_failed=9)).advice)
-    assert "--set client.config.download.pieceTimeout=600s" in told
-    assert "--set seedClient.config.download.pieceTimeout=600s" in told
-    assert "In /etc/dragonfly/dfdaemon.yaml" not in told
+    told = " ".join(only(node.say_log(log).tick(LOOKS, tasks_failed=9)).advice)
+    assert [value for value in values if f"--set {value}=600s" not in told] == []
+    assert "In /etc/dragonfly/" not in told
 
 
 def test_a_key_of_another_generation_is_pointed_at():

@@ -12,6 +12,7 @@ from typing import Any
 from tests.lab import images
 from tests.lab.agent import Agent
 from tests.lab.cases import Case, Measured, actions, check, open_incidents
+from tests.lab.cases.stories import explained
 from tests.lab.docker_io import SMALL, DockerIo
 from tests.lab.dragonfly import Dragonfly
 from tests.lab.lab import Lab
@@ -54,6 +55,7 @@ def pull(generation: str) -> Measured:
             check(puller.wait() == 0, f"the pull completes: {puller.output}")
             check(lab.dockerd.pid == dockerd, "dockerd was not restarted")
         _check_told(incident, generation)
+        _check_explained(client, CAUSE, KEYS[generation].replace('"', ""))
         check(KEYS[generation] in client.config.read_text(), "the key of its generation is raised")
         check(_lines_changed(before, client.config.read_text()) == 1, "one line changed")
         check(client.starts == 2, f"the client was restarted once: {client.starts}")
@@ -72,6 +74,7 @@ def preheat(generation: str) -> Measured:
             incident = agent.incident(CAUSE, "recovered", deadline_s=120.0)
             time.mark("recovered")
         _check_told(incident, generation)
+        _check_explained(client, CAUSE, KEYS[generation].replace('"', ""))
         check(KEYS[generation] in client.config.read_text(), "the key of its generation is raised")
     return Measured(
         {"confirmed": time.between("begun", "confirmed"), "recovered": time.between("begun", "recovered")}
@@ -125,7 +128,7 @@ def supernode_refuses() -> Measured:
         time.mark("asked")
         incident = time.mark_when("confirmed", lambda: _incident(agent, SUPERNODE), deadline_s=60.0)
         check(puller.wait() == 0, f"dockerd pulls from docker.io by itself: {puller.output}")
-        _check_told_of_supernode(incident)
+        _check_told_of_supernode(incident, client)
         check(actions(agent) == [], f"nothing was done: {actions(agent)}")
     return Measured({"confirmed": time.between("asked", "confirmed")})
 
@@ -143,7 +146,7 @@ def supernode_dies() -> Measured:
         time.mark_when("bypassed", lambda: not _mirrors(lab) or None, deadline_s=60.0)
         agent.incident(SUPERNODE, "recovered", deadline_s=150.0)
         check(puller.wait() == 0, f"the pull completes from docker.io: {puller.output}")
-        _check_told_of_supernode(incident)
+        _check_told_of_supernode(incident, client)
         _check_back(lab, client, agent)
         check(lab.dockerd.pid == dockerd, "dockerd was not restarted")
     return Measured(
@@ -151,9 +154,10 @@ def supernode_dies() -> Measured:
     )
 
 
-def _check_told_of_supernode(incident: dict[str, Any]) -> None:
+def _check_told_of_supernode(incident: dict[str, Any], client: Dragonfly) -> None:
     kinds = {one["kind"] for one in incident["evidence"]}
     check("log" in kinds and len(kinds) >= 2, f"two kinds of evidence: {kinds}")
+    _check_explained(client, SUPERNODE, "/etc/dragonfly.conf")
     told = " ".join(incident["advice"])
     check("/etc/dragonfly.conf" in told and "docker restart dfclient" in told, f"its fix is told: {told}")
 
@@ -196,8 +200,15 @@ def _check_told(incident: dict[str, Any], generation: str) -> None:
     check(KEYS[generation].replace('"', "") in told, f"the right key is told: {told}")
 
 
+def _check_explained(client: Dragonfly, cause: str, fix: str) -> None:
+    """From its log alone, afterwards."""
+    told = explained([client.log])
+    check(f"[{cause}" in told and fix in told, f"explain names it and its fix: {told}")
+
+
 def _lines_changed(before: str, after: str) -> int:
-    return sum(old != new for old, new in zip(before.splitlines(), after.splitlines(), strict=True))
+    lines = before.splitlines(), after.splitlines()
+    return sum(old != new for old, new in zip(*lines)) + abs(len(lines[0]) - len(lines[1]))
 
 
 CASES = [

@@ -82,6 +82,12 @@ PIECE_TIMEOUT_GO = Advice(
     ),
     elsewhere=(
         Elsewhere(
+            "whoever runs Dragonfly on Kubernetes",
+            "`helm upgrade --set dfdaemon.config.download.pieceDownloadTimeout=600s --set "
+            "seedPeer.config.download.pieceDownloadTimeout=600s`: both, the seed peers are the ones that "
+            "preheat.",
+        ),
+        Elsewhere(
             "whoever runs the scheduler",
             "scheduler.gc.pieceDownloadTimeout (30m) if preheats of large images are ended there; a "
             "restart of the scheduler freed daemons that waited for their first piece.",
