@@ -224,8 +224,11 @@ def test_layers_that_fail_again_and_again(error: str, refused: bool, reason: str
         node.says(RETRY.format(attempt, error), refused=refused)
 
     assert node.confirmed == reason
-    assert node.found()[0].hands_off == ""
-    assert {one.kind for one in node.found()[0].evidence} == {Kind.LOG, Kind.KERNEL_EVENT}
+    (found,) = node.found()
+    assert found.hands_off == ""
+    assert [one.kind for one in found.evidence] == [Kind.LOG, Kind.KERNEL_EVENT]
+    told = RETRY.format(LIMITS.cuts, error)
+    assert found.evidence[0].text == f"{LIMITS.cuts} requests to {URL} failed: {told}"
 
 
 def test_a_mirror_that_is_silent_to_the_first_request_costs_15_seconds_a_pull() -> None:

@@ -28,6 +28,7 @@ from watchdog.core.observation import ConnectionSample, MirrorSeen, ProcessKey, 
 from watchdog.core.policy import SECOND_NS, Thresholds
 from watchdog.core.reference import DEFAULT_REGISTRY, parse_reference
 from watchdog.core.symptom import SymptomKind
+from watchdog.core.symptoms.log_format import parse
 from watchdog.core.target import Target, is_fresh, is_loopback, port_of
 from watchdog.core.told import Told
 from watchdog.core.transfer import Transfers
@@ -167,7 +168,9 @@ def _fails(look: _Look, demand: Demand, limits: Thresholds) -> Optional[Finding]
     counted = costly if len(costly) >= limits.cuts else lines
     newest = counted[-1]
     dials = [each for one in counted for each in look.events(one)[0]]
-    log = Evidence(Kind.LOG, f"{len(counted)} requests to {look.mirror.url} failed: {newest.text}")
+    log = Evidence(
+        Kind.LOG, f"{len(counted)} requests to {look.mirror.url} failed: {parse(newest.text).text}"
+    )
     evidence = (log, _dialled(look.mirror, dials)) if dials else (log,)
     found = look.finding(_reason(newest), evidence, len(counted), limits.cuts, counted[0].at_ns)
     hands_off = "" if counted is costly else NO_COST
