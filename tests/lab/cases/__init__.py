@@ -29,11 +29,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Case:
-    """A name for the table, what is wanted, and the function that tries it."""
+    """A name for the table, what is wanted, and the function that tries it.
+
+    `once`: it takes minutes, or has no times to be compared, so that one run tells all.
+    """
 
     name: str
     wanted: str
     run: Callable[[], Measured]
+    once: bool = False
 
 
 def hung(lab: Lab) -> None:

@@ -151,6 +151,7 @@ CASES = [
         f"agent and {remedy} killed {point}",
         "it converges; at most one effect",
         partial(around, remedy, point),
+        once=True,
     )
     for remedy in TRIALS
     for point in POINTS

@@ -121,7 +121,7 @@ def _cases(seconds: float, mode: str) -> list[Case]:
         "an operator's own unpigz standing still": partial(an_operators_own, seconds),
     }
     return [
-        Case(f"{before}{name}", f"no incident{wanted}", partial(no_incident, happen, mode))
+        Case(f"{before}{name}", f"no incident{wanted}", partial(no_incident, happen, mode), once=True)
         for name, happen in happenings.items()
     ]
 

@@ -139,5 +139,6 @@ CASES = [
         f"agent killed at {MOMENTS} random moments",
         "every pull still ends; at most one effect for each culprit",
         partial(at_random_moments, MOMENTS),
+        once=True,
     )
 ]
