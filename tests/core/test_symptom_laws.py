@@ -131,6 +131,7 @@ def test_peeling_ends_and_never_adds(text):
     "before",
     [
         "locked for 1m",
+        "lookup a",
         "retrying in 1m",
         "error http.response.duration=1m",
         "error fail ",

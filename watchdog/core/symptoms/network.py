@@ -60,7 +60,12 @@ _DNS = (
             """
         ),
     ),
-    Rule(Kind.DNS, "net.dns", ("lookup ",), matching=re.compile(r"\blookup [\w.-]*[\w]+\.?(?: on \S+)?: ")),
+    Rule(
+        Kind.DNS,
+        "net.dns",
+        ("lookup ",),
+        matching=re.compile(r"\blookup [\w.-]{0,253}[\w.](?: on \S{1,80})?: "),
+    ),
     Rule(
         Kind.DNS,
         "net.dns",
