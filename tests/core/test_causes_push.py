@@ -39,7 +39,7 @@ def test_a_request_of_a_push_that_is_never_answered(sent: int) -> None:
     assert finding.cause.value == "push_commit_stalled"
     assert {one.kind for one in finding.evidence} == {Kind.SOCKET, Kind.PROCESS_STATE}
     assert finding.target is not None and finding.target.endpoint == "localhost:5000"
-    assert finding.images == (IMAGE,) and "ss -K dst 127.0.0.1 dport = :5000" in finding.advice[0]
+    assert finding.images == (IMAGE,) and "ss -tK dst 127.0.0.1 dport = :5000" in finding.advice[0]
 
 
 def test_its_name_is_the_same_from_look_to_look_and_after_a_restart_of_ours() -> None:
@@ -201,10 +201,25 @@ def test_one_hung_push_is_told_beside_one_that_gets_on() -> None:
     assert pushing.causes == ["push_commit_stalled"]
 
 
+def test_what_a_client_left_behind_does_not_hide_a_hung_push() -> None:
+    pushing = Pushing()
+    pushing.request()
+    pushing.tick(40)
+    pushing.client()
+    pushing.client("localhost:5000/well:1")
+    pushing.request(rate=1 * MB)
+    hung = pushing.request()
+    pushing.tick(LIMITS.push_commit + 2)
+    (finding,) = pushing.confirmed
+    assert finding.target is not None and finding.target.connection is not None
+    assert finding.target.connection.cookie == hung.sample.cookie
+
+
 # --- registry_error and registry_overloaded ------------------------------------------------------
 
 
 def refused(error: str, times: int = 2, uploads: int = 1, final: bool = False) -> Pushing:
+    """So many times, five seconds apart, each of so many layers at once."""
     pushing = Pushing()
     pushing.tick(3)
     pushing.client()
@@ -274,9 +289,9 @@ def test_the_reason_is_what_the_registrys_own_log_says_where_it_is_followed(line
     pushing.client()
     pushing.tick()
     pushing.says(line, source="harbor")
-    pushing.says(f"Upload failed, retrying: {status(500)}")
-    pushing.says(f"Upload failed, retrying: {status(500)}")
-    pushing.tick(2)
+    for _ in range(2):
+        pushing.says(f"Upload failed, retrying: {status(500)}")
+        pushing.tick(5)
     assert [one.target.reason for one in pushing.confirmed if one.target] == [reason]
 
 
@@ -293,6 +308,10 @@ def test_one_refusal_that_is_tried_again_with_success_is_weather() -> None:
     pushing.upload()
     pushing.tick(10)
     assert pushing.confirmed == []
+
+
+def test_four_layers_that_are_refused_once_together_are_weather() -> None:
+    assert refused(status(500), times=1, uploads=4).confirmed == []
 
 
 def test_a_refusal_is_over_when_no_other_has_followed() -> None:
@@ -312,7 +331,7 @@ def test_a_refusal_is_over_when_no_other_has_followed() -> None:
     ],
 )
 def test_a_refusal_for_another_reason_is_no_error_of_the_registry(error: str) -> None:
-    assert refused(error, times=2, final=True).confirmed == []
+    assert refused(error, times=4, uploads=2, final=True).confirmed == []
 
 
 def test_a_line_alone_confirms_nothing() -> None:
@@ -329,11 +348,11 @@ def test_of_two_registries_the_one_that_the_line_names_is_told() -> None:
     pushing.client("harbor.example.com/project/app:1")
     for _ in range(2):
         pushing.says(f"Upload failed, retrying: {status(502)}")
-        pushing.tick()
+        pushing.tick(5)
     assert pushing.findings == [], "it names none"
     for _ in range(2):
         pushing.says(f"Upload failed, retrying: https://harbor.example.com/v2/: {status(502)}")
-        pushing.tick()
+        pushing.tick(5)
     assert [one.target.endpoint for one in pushing.confirmed if one.target] == ["harbor.example.com"]
 
 
@@ -344,7 +363,7 @@ def test_of_a_pull_too_but_docker_io_has_mirrors(image: str, told: Optional[list
     pushing.tick()
     for attempt in (1, 2):
         pushing.says(f"Download failed, retrying ({attempt}/5): {status(502)}")
-        pushing.tick(2)
+        pushing.tick(5)
     assert pushing.causes == told
 
 
@@ -359,5 +378,6 @@ def test_a_layer_that_is_sent_again_and_again() -> None:
     assert any("readTimeout" in one for one in finding.advice)
 
 
-def test_two_cuts_are_weather() -> None:
-    assert refused(BROKEN, times=2).confirmed == []
+@pytest.mark.parametrize(("times", "uploads"), [(2, 1), (1, 5)])
+def test_two_cuts_and_cuts_of_many_layers_at_once_are_weather(times: int, uploads: int) -> None:
+    assert refused(BROKEN, times=times, uploads=uploads).confirmed == []

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from watchdog.core.symptoms.vocabulary import Symptom, SymptomKind
 from watchdog.core.told import Told
@@ -28,7 +28,9 @@ BEFORE_NS = 2_000_000_000  # a line may be read a moment before its client is se
 TOO_MANY = 429
 INGRESS_404 = "ingress_404"
 UPLOAD_UNKNOWN = "upload_unknown"
+TOGETHER_NS = 3_000_000_000  # the runtime waits five seconds before it tries a layer again
 _OVERLOADED = (TOO_MANY, 503)
+_CUTS = (SymptomKind.NET_RESET, SymptomKind.NET_TIMEOUT, SymptomKind.NET_REFUSED)
 
 
 class Verb(str, Enum):
@@ -57,6 +59,11 @@ class Refusal:
     def is_limit(self) -> bool:
         """It is refused for a limit of the asker's: for a pull another cause (logged.py)."""
         return self.symptom.kind is SymptomKind.RATE_LIMITED
+
+    @property
+    def is_cut(self) -> bool:
+        """Nobody has answered: the way broke off, and the runtime begins the layer anew."""
+        return self.symptom.kind in _CUTS and not self.final
 
     @property
     def says_too_much(self) -> bool:
@@ -94,6 +101,15 @@ def refusals(runtime: str, world: World, verb: Verb, since_ns: int) -> List[Refu
     read = (_read(one, verb) for one in told if one.source == runtime and one.at_ns >= since_ns - BEFORE_NS)
     found = [one for one in read if one is not None]
     return found if found and world.now_ns - found[-1].at_ns <= RECENT_NS else []
+
+
+def rounds(told: Sequence[Refusal]) -> int:
+    """How often it was refused: layers that go at once are refused at once."""
+    count, began_ns = 0, 0
+    for one in told:
+        if not count or one.at_ns - began_ns > TOGETHER_NS:
+            count, began_ns = count + 1, one.at_ns
+    return count
 
 
 def why(runtime: str, world: World, since_ns: int) -> Tuple[str, Optional[Told]]:

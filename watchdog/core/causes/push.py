@@ -20,7 +20,7 @@ from watchdog.core.causes.registry import images_of, of_host, who_waits
 from watchdog.core.demand import Demand, Waiting, ports_of, registry_of
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.policy import Thresholds
-from watchdog.core.refusal import Refusal, Verb, refusals
+from watchdog.core.refusal import Refusal, Verb, refusals, rounds
 from watchdog.core.target import Target, is_fresh
 from watchdog.core.transfer import Transfers
 from watchdog.core.upload import Request, Upload
@@ -68,8 +68,8 @@ def _stalled(
     silent = [one for one in silent if not _may_be_a_pulls(one, demand)]
     if not silent:
         return None
-    oldest = max(silent, key=lambda one: one.samples)
-    is_theirs = oldest.began_ns is not None and oldest.began_ns >= since_ns
+    theirs = [one for one in silent if one.began_ns is not None and one.began_ns >= since_ns]
+    oldest, is_theirs = max(theirs or silent, key=lambda one: one.samples), bool(theirs)
     # An older one stands behind these pushes only if nothing else of theirs is under way.
     quiet = (
         oldest.samples if is_theirs else min(oldest.samples, transfers.uploads.quiet_samples(runtime, ports))
@@ -125,10 +125,10 @@ def _how_to_free(one: Request) -> str:
     address, _, port = one.sample.remote.rpartition(":")
     ours = one.sample.local.rpartition(":")[2]
     return (
-        f"On this node: `ss -K dst {address.strip('[]')} dport = :{port} sport = :{ours}` ends that one "
-        "request. dockerd sends a layer again by itself; if it was the manifest's the push ends, and its "
-        "layers are there already. To end the client frees nothing: dockerd waits on, and a later push of "
-        "the same layer joins the wait."
+        f"On this node: `ss -tK dst {address.strip('[]')} dport = :{port} sport = :{ours}` ends that one "
+        "request. dockerd sends a layer again by itself; a manifest's request ends its push, which finds "
+        "its layers there when it is made again. To end the client frees nothing: dockerd waits on, and "
+        "whoever pushes the same layer joins the wait."
     )
 
 
@@ -147,7 +147,7 @@ def _loop(
     pushes, seen = by_host[host], world.runtimes.get(runtime)
     since_ns = min(one.since_ns for one in pushes)
     told = of_host(refusals(runtime, world, Verb.PUSH, since_ns), host, list(by_host))
-    broken = [one for one in told if not one.is_answer]
+    broken = [one for one in told if one.is_cut]
     if not broken or seen is None or seen.process is None:
         return None
     daemon, ended = seen.process, transfers.uploads.ended(runtime, ports_of(host), since_ns)
@@ -157,7 +157,7 @@ def _loop(
         subject=f"{daemon.pid}.{daemon.start_ticks}/push again {host}",
         culprit=runtime_of(daemon),
         evidence=(_told(broken), who_waits(pushes, Verb.PUSH), *_sent_again(ended)),
-        samples=len(broken),
+        samples=rounds(broken),
         threshold=limits.cuts,
         since_ns=broken[0].at_ns,
         target=Target(endpoint=host, failures=len(broken), reason=broken[-1].symptom.kind.value),

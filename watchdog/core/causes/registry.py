@@ -17,13 +17,20 @@ from watchdog.core.demand import Demand, Waiting, ports_of, registry_of
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.policy import Thresholds
 from watchdog.core.reference import DEFAULT_REGISTRY
-from watchdog.core.refusal import INGRESS_404, UPLOAD_UNKNOWN, Refusal, Verb, refusals, why
+from watchdog.core.refusal import (
+    INGRESS_404,
+    TOGETHER_NS,
+    UPLOAD_UNKNOWN,
+    Refusal,
+    Verb,
+    refusals,
+    rounds,
+    why,
+)
 from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
 from watchdog.core.upload import UPLOAD_BYTES
 from watchdog.core.world import World
-
-TOGETHER_NS = 3_000_000_000  # dockerd waits five seconds before it tries a layer again
 
 _ADVICE: Mapping[str, Advice] = {
     INGRESS_404: advice.INGRESS_404,
@@ -105,7 +112,7 @@ def _judged(
             who_waits(waiting, verb),
             *([Evidence(Kind.SOCKET, sent)] if at_once > 1 else []),
         ),
-        samples=len(answers) + (limits.refusals if any(one.final for one in answers) else 0),
+        samples=rounds(answers) + (limits.refusals if any(one.final for one in answers) else 0),
         threshold=limits.refusals,
         since_ns=answers[0].at_ns,
         target=Target(endpoint=host, failures=len(answers), reason=reason),
