@@ -30,7 +30,7 @@ from watchdog.act.settings import ActSettings
 from watchdog.act.view import File, View, view_of
 from watchdog.core.observation import Outcome, ProcessKey
 from watchdog.core.policy import Remedy
-from watchdog.errors import Refused, WatchdogError
+from watchdog.errors import Refused
 from watchdog.host import birth
 from watchdog.host.docker import DockerApi
 
@@ -214,11 +214,12 @@ def _link_folder(settings: ActSettings, view: View, programs: Programs) -> str:
 
 
 def _check_looked_up_per_layer(settings: ActSettings) -> None:
+    """Refused where the link would not do.  Raises ApiError: a silent API is no reason for a mount."""
+    version = str(DockerApi(settings.socket_path or "").version().get("Version", ""))
     try:
-        version = str(DockerApi(settings.socket_path or "").version().get("Version", ""))
         major, minor = (int(part) for part in version.split(".")[:2])
-    except (WatchdogError, ValueError) as error:
-        raise Refused(f"the runtime's version is not known: {error}") from error
+    except ValueError:
+        raise Refused(f"the runtime's version is not known: {version!r}") from None
     if (major, minor) < _LOOKED_UP_PER_LAYER_SINCE:
         raise Refused(f"docker {version} looks unpigz up once, at its start")
 
