@@ -113,6 +113,9 @@ def test_a_block_gives_up_the_lines_that_are_worth_reading_one_by_one(lines):
 @example("locked for " + "9" * 400 + "h error")
 @example("level=error msg=x http.response.status=" + "9" * 5000)
 @example("retrying (99999999999/5) error")
+@example('{"log":"' + " " * 60 + '","attrs":"error"}')  # nothing but blanks within
+@example("error" + "\x0b" * 60)
+@example("\x0b" * 60 + "error")
 def test_any_text_is_allowed(text):
     symptom = classify(text, LogClock(1_700_000_000 * 10**9))
     assert isinstance(symptom, Symptom)

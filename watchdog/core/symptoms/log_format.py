@@ -288,7 +288,7 @@ def _form(pattern: str, take: _Take = _named_groups) -> Tuple[re.Pattern[str], _
 _FORMS: Tuple[Tuple[re.Pattern[str], _Take], ...] = (
     _form(r"\{.*\"", _json),
     _form(r"(?:time|ts|\w{0,4}l)=\S.*?\bmsg=|msg=\"", _logrus),
-    _form(r"(?:[>*`'|]\s*|\s+)+(?=\S)"),  # quoting, and the bar of a compose log without a name
+    _form(r"[>*`'|\s]+(?=\S)"),  # quoting, and the bar of a compose log without a name
     _form(r"(?:stderr|stdout): (?=\S)"),
     _form(r"\[pod/[^\]]+\]\s+"),  # kubectl logs --prefix
     _form(r"(?P<component>[\w./-]{1,80})\s+\|\s"),  # docker-compose
