@@ -7,6 +7,7 @@ from typing import List, Optional
 
 import pytest
 
+from tests.core.scene import Scene, enforce
 from watchdog.core.causes.daemon import silent_api
 from watchdog.core.causes.finding import Finding
 from watchdog.core.decision import FREEING
@@ -107,3 +108,54 @@ def test_a_line_alone_is_no_silence() -> None:
 def test_the_stacks_come_before_the_restart() -> None:
     (finding,) = Silence().ask(9)
     assert FREEING[finding.cause] == (Remedy.DUMP_GOROUTINES, Remedy.RESTART_RUNTIME)
+
+
+# --- and what follows from it -----------------------------------------------------------------
+
+
+class Deaf(Scene):
+    """A machine whose runtime leaves so many questions without an answer."""
+
+    unanswered = 0
+
+    def _what_stands(self) -> List[Observation]:
+        *others, seen = super()._what_stands()
+        assert isinstance(seen, RuntimeSeen)
+        state = Api.SILENT if self.unanswered else Api.ANSWERS
+        return [*others, replace(seen, api=state, unanswered=self.unanswered)]
+
+    def effect(self, remedy: str, incident: str) -> None:
+        if remedy != Remedy.DUMP_GOROUTINES.value:
+            super().effect(remedy, incident)
+        if remedy == Remedy.RESTART_RUNTIME.value:
+            self.unanswered = 0
+
+
+def test_the_stacks_first_then_the_restart_then_it_answers() -> None:
+    scene = Deaf(enforce(Remedy.RESTART_RUNTIME))
+    scene.tick(3)
+    scene.unanswered = LIMITS.unresponsive
+    scene.tick(30)
+    assert scene.decided == ["dump_goroutines", "restart_runtime"]
+    assert scene.story == ["confirmed", "acting", "confirmed", "acting", "verifying", "recovered"]
+    assert scene.verdicts == ["recovered"]
+
+
+def test_where_no_restart_is_allowed_it_is_told_and_clears_when_it_answers() -> None:
+    scene = Deaf(enforce())
+    scene.unanswered = LIMITS.unresponsive
+    scene.tick(30)
+    assert scene.decided == ["dump_goroutines"], "once"
+    assert "switched off: restart_runtime" in scene.incident["next"]
+    scene.unanswered = 0
+    scene.tick(30)
+    assert scene.story[-1] == "cleared"
+
+
+def test_a_restart_that_does_not_help_is_given_up() -> None:
+    scene = Deaf(enforce(Remedy.RESTART_RUNTIME))
+    scene.unanswered = LIMITS.unresponsive
+    scene.effect = lambda remedy, incident: None  # type: ignore[method-assign]
+    scene.tick(120)
+    assert scene.decided == ["dump_goroutines", "restart_runtime"]
+    assert scene.verdicts == ["not_recovered"] and scene.incident["state"] == "gave_up"
