@@ -25,7 +25,10 @@ class P2pScene(Scene):
     """The client of a generation, with an agent's configuration beside it; `options` are of `p2p`."""
 
     def __init__(self, lab: Lab, dragonfly: Dragonfly, **options: Any) -> None:
-        super().__init__(lab, Agent(lab, p2p={**dragonfly.options, **options}))
+        said = {**dragonfly.options, **options}
+        super().__init__(
+            lab, Agent(lab, p2p={key: value for key, value in said.items() if value is not None})
+        )
         self.dragonfly = dragonfly
 
     def incident(

@@ -201,6 +201,23 @@ class TestWithoutARestart:
             assert "is 2s again" in result["detail"]
             assert (one.dragonfly.config.read_bytes(), one.dragonfly.pid) == (before, pid)
 
+    def test_a_client_that_does_not_come_up_with_it_runs_again_with_the_old_bytes(self) -> None:
+        with client("v2_rust") as one:
+            config, picky = one.dragonfly.config, one.dragonfly.folder / "picky"
+            before, pid = config.read_bytes(), one.dragonfly.pid
+            picky.write_text(
+                f"#!/bin/sh\n{one.dragonfly.service} stop\n"
+                f"grep -q 600s {config} && exit 1\n{one.dragonfly.service} start\n"
+            )
+            picky.chmod(0o755)
+            scene = P2pScene(one.lab, one.dragonfly, restart=[str(picky)])
+
+            result = scene.act(REMEDY, scene.incident())
+
+            assert result["outcome"] == "failed" and "started once more" in result["detail"], result
+            assert config.read_bytes() == before
+            assert one.dragonfly.pid != pid
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from tests.act.p2p_scene import P2pScene, client, pulling, trickle
+from tests.lab.processes import SYSTEM_PATH
 from watchdog.act.ledger import unfinished
 from watchdog.core.causes.finding import Cause
 
@@ -74,6 +76,35 @@ def test_killed_at_each_point_there_is_one_restart(scene: P2pScene, point: str) 
     # Once a restart has its result it may be asked for anew; the agent's budget forbids it.
     assert scene.dragonfly.starts == (3 if point == "after_result" else 2), second
     assert unfinished(scene.ledger) == []
+
+
+SYSTEMCTL = """\
+#!/bin/sh
+# What systemctl says and does for the client's unit.
+case $1 in
+show) echo MainPID={main} ;;
+restart) {service} restart ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("main", "outcome"), [("$(cat {pid})", "done"), ("1", "refused")])
+def test_its_unit_is_restarted_if_the_process_is_its(scene: P2pScene, main: str, outcome: str) -> None:
+    one = scene.dragonfly
+    programs = one.folder / "bin"
+    programs.mkdir()
+    text = SYSTEMCTL.format(main=main.format(pid=one.folder / "pid"), service=one.service)
+    (programs / "systemctl").write_text(text)
+    (programs / "systemctl").chmod(0o755)
+    unit = P2pScene(scene.lab, one, restart=None, service="dfget-daemon.service")
+    incident = unit.incident(Cause.P2P_NO_SCHEDULER)
+    before = ["env", f"PATH={programs}:{SYSTEM_PATH}"]
+
+    done = unit.run("act", REMEDY, "--incident", incident, "--json", before=before)
+
+    result = json.loads(done.stdout)
+    assert result["outcome"] == outcome, result
+    assert one.starts == (2 if outcome == "done" else 1)
 
 
 def test_a_command_that_does_nothing_is_a_failure() -> None:

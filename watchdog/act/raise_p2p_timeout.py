@@ -79,7 +79,7 @@ def effect(context: Context, intended: Plan[Raised]) -> Made:
     if _digest(before) != memory.digest_before:
         raise Refused(f"somebody has changed {path} since it was looked at")
     whole_file.replace_text(path, before, yaml_line.with_scalar(before, memory.keys, memory.new))
-    deadline_ns = context.settings.deadlines_ns[Remedy.RAISE_P2P_TIMEOUT]
+    deadline_ns = context.settings.deadlines_ns[Remedy.RAISE_P2P_TIMEOUT] - int(restart_p2p.START_S * 1e9)
     try:
         made = restart_p2p.perform(context, memory.restart, deadline_ns)
     except WatchdogError:
@@ -88,7 +88,10 @@ def effect(context: Context, intended: Plan[Raised]) -> Made:
                 put_back(memory)
         raise
     if made.outcome is not Outcome.DONE:
-        return Made(made.outcome, f"{made.detail}; {put_back(memory)}")
+        return Made(
+            made.outcome,
+            f"{made.detail}; {put_back(memory)}; {restart_p2p.bring_up(context, memory.restart)}",
+        )
     return Made(
         made.outcome, f"{memory.key} is {memory.new} now, not {memory.old}; {made.detail}", made.extra
     )

@@ -31,6 +31,7 @@ from watchdog.host.p2p import P2pClient
 
 IDLE_FOR_S = 2.0
 _LEFT_FOR_RESULT_S = 5.0
+START_S = 60.0
 _LOOK_EVERY_S = 0.2
 
 
@@ -78,6 +79,16 @@ def perform(context: Context, memory: RestartedP2p, deadline_ns: int) -> Made:
         return Made(Outcome.FAILED, f"`{' '.join(words)}` was run, and no new process answers{why}")
     text = f"process {new.pid} has replaced {memory.pid}" if memory.pid else f"process {new.pid} is up"
     return Made(Outcome.DONE, f"{text} at {memory.address}", {"old_pid": memory.pid, "new_pid": new.pid})
+
+
+def bring_up(context: Context, memory: RestartedP2p) -> str:
+    """Start the client again where a restart has left none; what became of it."""
+    client = find_client(context)
+    if client.process is not None:
+        return f"process {client.process.pid} listens at {client.address}"
+    command.run(restart_words(context.settings, client), START_S)
+    new = _await_new(context, memory, 0.0)
+    return f"started once more: process {new.pid}" if new else "it did not come up when started once more"
 
 
 def trace(context: Context, memory: RestartedP2p) -> Trace:
