@@ -169,6 +169,21 @@ def test_a_harbor_is_asked_how_it_is(quiet):
         assert "database: failed to run SQL" in words
 
 
+def test_the_p2p_client_is_named_with_a_key_that_it_does_not_know(quiet):
+    config = quiet.home / "dfdaemon.yaml"
+    config.write_text("download:\n  pieceTimeout: 30s\n")
+    said = quiet.file.read_text()
+    quiet.file.write_text(said + f"p2p: {{config: {config}}}\n")
+    assert level_and_words(quiet, "p2p")[1].endswith("start it, or take it out of the runtime's mirrors")
+
+    config.write_text("download:\n  pieceDownloadTimeout: 600s\n")
+    level, words = level_and_words(quiet, "p2p")
+    assert level == "warn" and "ignores without a word" in words and "write download.pieceTimeout" in words
+
+    quiet.file.write_text(said + "p2p: off\n")
+    assert level_and_words(quiet, "p2p")[0] == "ok"
+
+
 def test_a_runtime_that_is_silent_does_not_hold_it_up(quiet):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{quiet.home}/docker.sock")

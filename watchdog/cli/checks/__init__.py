@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Tuple
 
-from watchdog.cli.checks import agent, host, probes, runtime
+from watchdog.cli.checks import agent, host, p2p, probes, runtime
 from watchdog.cli.checks.check import Check, Patient
 
 Examine = Callable[[Patient], Check]
@@ -38,6 +38,7 @@ OF_HOST: Tuple[Tuple[str, Examine], ...] = (
     ("rivals", host.rivals),
     ("logs", host.logs),
     ("harbors", host.harbors),
+    ("p2p", p2p.p2p),
 )
 
 # Made for each runtime; their id is NAME.ID.
