@@ -30,7 +30,7 @@ set -eu
 start() {{
     collected {root}/docker.pid {root}/exec/containerd/containerd.pid
     rm -f {root}/docker.pid
-    env -i PATH={path} $(cat {root}/environment) sh -c {enter_group} {group} \\
+    env -i PATH={path} TMPDIR={root} $(cat {root}/environment) sh -c {enter_group} {group} \\
         setsid {command} </dev/null >>{root}/dockerd.log 2>&1 &
     daemon=$!
     until timeout 5 docker -H unix://{root}/docker.sock version >/dev/null 2>&1; do
