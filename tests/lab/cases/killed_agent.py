@@ -58,11 +58,11 @@ def around(remedy: str, point: str) -> Measured:
         traces = [Trace(lab.root / name) for name in ("strace-1", "strace-2")] if trial.under_strace else []
         under = [trace.command for trace in traces] or [[], []]
         agent.start(under=under[0], PULL_WATCHDOG_TEST_CRASH=f"{remedy}:{point}")
-        pull = lab.pull(images.SMALL)
-        wait_until(
-            lambda: _ended_without_a_word(agent, remedy), f"{remedy} is killed {point}", REMEDY_BEGINS_S
-        )
-        agent.kill()
+        with agent:
+            pull = lab.pull(images.SMALL)
+            killed = partial(_ended_without_a_word, agent, remedy)
+            wait_until(killed, f"{remedy} is killed {point}", REMEDY_BEGINS_S)
+            agent.kill()
         agent.start(under=under[1])
         with agent:
             _image_comes(lab, pull, trial)
