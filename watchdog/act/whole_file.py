@@ -13,6 +13,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from watchdog.act.bind_mount import mount_points
 from watchdog.errors import Refused
 
 _MOST_BYTES = 1 << 20
@@ -45,6 +46,8 @@ def check(path: Path) -> None:
         raise Refused(f"{path} cannot be used: {error.strerror}") from error
     if not stat.S_ISREG(file.st_mode):
         raise Refused(f"{path} is no plain file")
+    if str(path) in mount_points(os.getpid()):
+        raise Refused(f"{path} is mounted there: whoever mounted it writes it")
     if file.st_nlink != 1:
         raise Refused(f"{path} has {file.st_nlink} names: to replace one would part it from the others")
     if folder.st_uid != 0 or folder.st_mode & 0o022:
