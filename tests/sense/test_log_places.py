@@ -28,6 +28,14 @@ def test_the_kubelets_and_containerds_are_followed_where_systemd_runs_them(tmp_p
     )
 
 
+def test_dragonflys_are_followed_where_each_generation_writes(tmp_path: Path) -> None:
+    root = host(tmp_path, "dfdaemon.service", "dfget-daemon.service")
+    assert usual_logs(root) == (
+        LogConfig("dfdaemon", journal="dfdaemon.service"),
+        LogConfig("dfget-daemon", file="/var/log/dragonfly/daemon/core.log"),
+    )
+
+
 def test_units_on_a_host_that_systemd_did_not_boot_are_left_alone(tmp_path: Path) -> None:
     assert usual_logs(host(tmp_path, "kubelet.service", booted=False)) == ()
 

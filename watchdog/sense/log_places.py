@@ -1,7 +1,7 @@
 """Where the logs are that we follow: a unit's journal, a file, a container of docker's.
 
 Law: without a word from the operator only those are followed that are certainly
-about images: the runtimes' own, and the kubelet's and containerd's where systemd runs them.
+about images: the runtimes' own, and the kubelet's, containerd's and Dragonfly's where systemd runs them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ JOURNAL = "journal"
 
 _BOOTED = "run/systemd/system"  # where this is, systemd is the system's manager
 _UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
-_USUAL = ("kubelet", "containerd")
+_USUAL = ("kubelet", "containerd", "dfdaemon")
+_GO_DAEMON = LogConfig("dfget-daemon", file="/var/log/dragonfly/daemon/core.log")  # its journal is empty
 
 
 class Follower(Protocol):
@@ -39,9 +40,8 @@ def usual_logs(root: Path = Path("/")) -> Tuple[LogConfig, ...]:
     """The logs that are followed when the operator names none."""
     if not (root / _BOOTED).is_dir():
         return ()
-    return tuple(
-        LogConfig(name, journal=f"{name}.service") for name in _USUAL if _has_unit(root, f"{name}.service")
-    )
+    usual = (*(LogConfig(name, journal=f"{name}.service") for name in _USUAL), _GO_DAEMON)
+    return tuple(one for one in usual if _has_unit(root, f"{one.name}.service"))
 
 
 def follower_of(log: LogConfig, cursor: str, sockets: Callable[[], Sequence[str]]) -> Follower:
