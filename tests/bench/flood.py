@@ -24,7 +24,7 @@ PIECES_PER_S = 20
 BAR_CONFIRMED_S = 15.0
 BAR_OWN_LOG_LINES = 60
 CALM_S = 10.0
-RARE = 'time="{}" level=error msg="Not continuing with pull after error: toomanyrequests: pull rate limit"\n'
+RARE = '{}Z E1 1 x.go:1] "PullImage failed" err="toomanyrequests: pull rate limit" image="hub.example/a:1"\n'
 
 
 class Flood(threading.Thread):
@@ -60,11 +60,11 @@ class Flood(threading.Thread):
 def main() -> bool:
     """Print what it cost and what was found; True when the bars hold."""
     with Lab() as lab:
-        path = lab.root / "nginx.log"
+        path = lab.root / "kubelet.log"
         path.touch()
         lab.unpigz.install(Form.BINARY)
         lab.registry.publish(images.SMALL)
-        with Agent(lab, logs=[{"name": "nginx", "file": str(path)}]) as agent:
+        with Agent(lab, logs=[{"name": "kubelet", "file": str(path)}]) as agent:
             time.sleep(CALM_S)
             return _flooded(lab, agent, Flood(path))
 
@@ -79,7 +79,7 @@ def _flooded(lab: Lab, agent: Agent, flood: Flood) -> bool:
         lab.pull(images.SMALL)
         hung(lab)
         hung_at = time.monotonic()
-        flood.rare.append(RARE.format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).encode())
+        flood.rare.append(RARE.format(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())).encode())
         agent.incident("decompressor_stopped", deadline_s=60.0)
         confirmed_s = time.monotonic() - hung_at
         limited = agent.incident("rate_limited", deadline_s=60.0)

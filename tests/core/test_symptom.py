@@ -179,6 +179,7 @@ def test_no_image_where_none_is_named():
         ("manifest for localhost:5000/x:nope not found: manifest unknown", "localhost:5000/x:nope"),
         ("pull access denied for foo, repository does not exist or may require 'docker login'", "foo"),
         ('"PullImage from image service failed" err="unexpected EOF" image="a.example/b:1"', "a.example/b:1"),
+        ('"PullImage failed" err="unexpected EOF" image="a.example/b:1"', "a.example/b:1"),
     ],
 )
 def test_the_image_that_was_asked_for(line, image):

@@ -29,7 +29,7 @@ _PORT = re.compile(r"ip:([\w.-]+) port:(\d{1,5})")
 _IMAGE = re.compile(
     r"(?:[Pp]ull(?:ing)? (?:and unpack )?(?:an? )?image(?! config)|PullImage|resolve reference"
     r"|pulling from|image=|[Mm]anifest for|access denied for)"
-    r"[ :=]*[\"'\\]*(?!from\b)([\w][\w./@:<>-]{1,300})"
+    r"[ :=]*[\"'\\]*(?!(?:from|failed)\b)([\w][\w./@:<>-]{1,300})"
 )
 _PATH = re.compile(r"/v2/([\w.-][\w./-]{0,250}?)/(?:manifests|blobs|tags)/([\w.:@-]*)")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
