@@ -76,7 +76,7 @@ def test_a_gateway_that_waited_in_vain_for_a_healthy_harbor_waited_for_the_quota
 def test_a_push_that_is_not_answered_by_a_healthy_harbor_waits_for_the_quotas_lock() -> None:
     finding = seen(unanswered(), HarborSeen(URL, 200, version="2.1.3"))
     assert reason(finding) == "quota_lock"
-    assert "ss -K" in finding.advice[0]
+    assert "ss -tK" in finding.advice[0]
     told = " ".join(finding.advice)
     assert "switchquota" in told and 'quota_per_project_enable":false' not in told
 

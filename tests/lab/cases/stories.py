@@ -123,7 +123,7 @@ def _harbor(sick: Sequence[str]) -> Iterator[tuple[Scene, dict[str, Path]]]:
             proxy.rule(_health(sick))
             options: dict[str, Any] = {"harbor": [f"http://localhost:{proxy.port}"], "logs": _followed(logs)}
             with Agent(lab, thresholds=SOON, **options) as agent:
-                yield Scene(lab, proxy, agent), logs
+                yield Scene(lab, proxy, agent, proxy.port), logs
 
 
 def _health(sick: Sequence[str]) -> Rule:
