@@ -9,7 +9,7 @@ import pytest
 from tests.core.machine import BIG, MIB
 from tests.core.scene import Record, Scene, enforce
 from tests.core.variants import Powerless, Unwatched
-from watchdog.core.observation import ActionFinished, ClientScan, Outcome
+from watchdog.core.observation import ActionFinished, ClientScan, LogLine, Outcome
 from watchdog.core.policy import DEFAULT_ON, Mode, Policy, Remedy
 
 OTHER = "localhost:5000/other:1"
@@ -41,6 +41,37 @@ def test_the_images_arrival_is_a_recovery(scene):
     assert scene.decided == ["kill_decompressor", "repull"]
     assert owed(record) == [(BIG, True, True)]
     assert scene.verdicts == ["recovered"]
+
+
+def test_the_runtimes_word_of_the_layer_that_we_killed_is_no_fault_of_its_own(scene):
+    """dockerd logs the broken layer as if its bytes were wrong; nobody else may take the pull over."""
+    scene.hang(scene.pull(), "blocked")
+    scene.until("verifying")
+    broken = 'level=error msg="Not continuing with pull after error: unexpected EOF"'
+    layer = (
+        'level=error msg="failed to register layer: Error processing tar file(exit status 1): unexpected EOF"'
+    )
+    scene.news += [LogLine("docker", line) for line in (broken, layer)]
+
+    scene.until("recovered")
+    scene.tick(60)
+
+    assert [one["cause"] for one in scene.incidents] == ["decompressor_blocked"]
+    assert scene.decided == ["kill_decompressor", "repull"]
+
+
+def test_a_repull_whose_process_ended_without_a_word_is_asked_for_again(scene):
+    """It was killed before its intent: whether it pulls, the next one finds out first."""
+    scene.outcomes["repull"] = Outcome.EXPIRED
+    scene.hang(scene.pull(), "blocked")
+    scene.until("verifying")
+    while "repull" not in scene.decided:
+        scene.tick()
+    del scene.outcomes["repull"]
+
+    scene.until("recovered")
+
+    assert scene.decided == ["kill_decompressor", "repull", "repull"]
 
 
 def test_the_end_of_the_killed_process_is_none():

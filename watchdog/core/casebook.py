@@ -207,6 +207,8 @@ class Casebook:
 
     def _take_over_owed(self, incident: Incident, world: World) -> None:
         """A pull that an earlier kill owes hangs again: from now on it is this incident's."""
+        if incident.target is not None:
+            return  # a fault of the network has ended no pull: the kill's incident still owes it
         for other in self.open():
             unsatisfied = (one.pull for one in other.owed if not one.satisfied)
             carried = [one for one in unsatisfied if any(is_same_pull(one, pull) for pull in incident.pulls)]
@@ -258,7 +260,8 @@ class Casebook:
         elif taken.remedy == Remedy.REPULL.value:
             owed = tuple(replace(one, asked=one.asked or one.to_repull) for one in incident.owed)
             incident = self._put(replace(incident, owed=owed))
-        if incident.state in (State.CONFIRMED, State.GAVE_UP):
+        # Gone before the ledger told of it: an action that an earlier agent has left under way.
+        if incident.state in (State.CONFIRMED, State.GAVE_UP, State.GONE):
             incident = self._put(replace(incident, resolved_wall_ns=None))
             incident = self._move(incident, Happening.ACTION_STARTED, taken.remedy)
         return incident

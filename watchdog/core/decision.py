@@ -261,10 +261,12 @@ def _bring_back(incident: Incident, world: World, history: History) -> Choice:
     missing = [one for one in incident.owed if one.to_repull]
     if not missing:
         return Wait("looking whether it worked")
-    if all(one.asked for one in missing):
-        return _asked_already(incident)
     if incident.running:
         return Wait("the repull is under way")
+    if all(one.asked for one in missing):
+        asked = _asked_already(incident)
+        if asked is not None:
+            return asked
     if Remedy.REPULL not in world.policy.remedies_on:
         return Refuse("repull is switched off: the clients have to pull again", final=True)
     step = _attempt(Remedy.REPULL, incident, world, history)
@@ -275,11 +277,13 @@ def _bring_back(incident: Incident, world: World, history: History) -> Choice:
     return step if isinstance(step, Wait) else _gate(Act(Remedy.REPULL, reason), world)
 
 
-def _asked_already(incident: Incident) -> Choice:
-    if incident.running:
-        return Wait("the repull is under way")
+def _asked_already(incident: Incident) -> Optional[Choice]:
+    """None where it may be asked for again: its process ended without a word; the next one looks first."""
     if incident.looks < LOOKS_FOR_IMAGE:
         return Wait("the repull ended; looking for the image")
+    repulls = incident.taken(Remedy.REPULL.value)
+    if repulls and repulls[-1].outcome is Outcome.EXPIRED:
+        return None
     return Refuse("repull did not help", final=True)
 
 

@@ -19,6 +19,7 @@ from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.diagnosis import ADVICE_BY_KIND
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.observation import Api, ProcessSample
+from watchdog.core.policy import Remedy
 from watchdog.core.reference import DEFAULT_REGISTRY, Reference, parse_reference
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.target import Target
@@ -27,6 +28,7 @@ from watchdog.core.world import World
 
 SECOND_NS = 1_000_000_000
 QUIET_NS = 3600 * SECOND_NS  # an hour without it, and it is over
+OUR_KILL_NS = 30 * SECOND_NS  # between a kill of ours and the runtime's word of the layer that it ended
 ONE_FAILURE_NS = 8 * SECOND_NS  # lines so near to each other are of one pull; the kubelet waits 10 s at least
 
 _NO_SUCH_HOST, _RESOLVER = "no such host", "resolver"
@@ -88,6 +90,8 @@ def _find(
     runtime: str, cause: Cause, manner: _Manner, lines: Sequence[Told], daemon: ProcessSample, world: World
 ) -> List[Finding]:
     told = [one for one in lines if one.symptom.kind is manner.kind and (_is_final(one) or not manner.final)]
+    if cause is Cause.INTEGRITY:
+        told = [one for one in told if not _is_of_our_kill(one, runtime, world)]
     if cause is Cause.RATE_LIMITED:  # a push is limited because it is too much for the registry
         told = [one for one in told if not _OF_PUSH.search(one.text)]
     by_where: Dict[str, List[_Failure]] = {}
@@ -101,6 +105,18 @@ def _find(
         and any(one.told.agrees for one in which)
         and not _was_mended(runtime, cause, which[-1], world)
     ]
+
+
+def _is_of_our_kill(one: Told, runtime: str, world: World) -> bool:
+    """A layer whose decompressor we killed broke off, and the runtime says so."""
+    kill = Remedy.KILL_DECOMPRESSOR.value
+    if any(action.remedy == kill for action in world.in_flight.values()):
+        return True
+    said_wall_ns = world.wall_ns(one.at_ns)
+    intents = (entry for entry in world.ledger.entries if entry.phase == "intent" and entry.remedy == kill)
+    return any(
+        entry.runtime == runtime and abs(said_wall_ns - entry.wall_ns) <= OUR_KILL_NS for entry in intents
+    )
 
 
 def _is_final(one: Told) -> bool:
