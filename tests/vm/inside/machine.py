@@ -48,6 +48,7 @@ def wait_until(
     what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0, every_s: float = 0.2
 ) -> T:
     """The first true answer.  Raises AssertionError, saying what was waited for."""
+    print(f"\nwaiting: {what}", flush=True)  # on the console, for who wonders what takes so long
     ends_at = time.monotonic() + deadline_s * PATIENCE
     while True:
         answer = condition()

@@ -101,7 +101,7 @@ class Node:
 
         return self.wait(f"incident {cause} {' or '.join(states)}", find)
 
-    def wait(self, what: str, condition: Callable[[], Optional[T]], deadline_s: float = 120.0) -> T:
+    def wait(self, what: str, condition: Callable[[], Optional[T]], deadline_s: float = 60.0) -> T:
         """The first true answer.  Raises AssertionError with what the agent has told until then.
 
         Not asked for all the time: the answer costs a processor's second that the agent is to have.

@@ -9,5 +9,5 @@ stty -F /dev/ttyS1 -opost
 while IFS= read -r word; do
 	set -- "$@" "$word"
 done </srv/selection
-exec /usr/bin/python3 -m pytest -vv --tb=short -p no:cacheprovider -p tests.vm.inside.telling \
+exec /usr/bin/python3 -m pytest -vv -s --tb=short -p no:cacheprovider -p tests.vm.inside.telling \
 	-o python_files='check_*.py' -o 'python_functions=check_*' tests/vm/inside "$@" >/dev/console 2>&1
