@@ -1,7 +1,8 @@
-"""Memory of the agent (PSS) by engine, with a bcc tool of the distribution beside it."""
+"""Memory of the agent (PSS) by engine, with two bcc tools of the distribution beside it."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -15,6 +16,7 @@ from tests.lab.processes import end
 BARS_MB = {"libbpf": 36.0, "bcc": 42.0}
 JOURNAL = "/log/journal/"
 SETTLE_S = 10.0
+PEERS = ("exitsnoop-bpfcc", "tcpstates-bpfcc")  # each sees a part of it, by tracepoints as we do
 
 
 def main() -> bool:
@@ -22,7 +24,8 @@ def main() -> bool:
     print("memory, PSS after start, the journal reader's mapped files apart:")
     with Lab() as lab:
         held = [_measure(lab, engine, bar) for engine, bar in BARS_MB.items()]
-    _peer()
+    for tool in PEERS:
+        _peer(tool)
     return all(held)
 
 
@@ -43,17 +46,18 @@ def _measure(lab: Lab, engine: str, bar: float) -> bool:
     return size <= bar
 
 
-def _peer() -> None:
-    tool = shutil.which("execsnoop-bpfcc")
-    if tool is None:
-        print("  execsnoop-bpfcc        not installed, so not compared")
+def _peer(tool: str) -> None:
+    if shutil.which(tool) is None:
+        print(f"  {tool:22} not installed, so not compared")
         return
-    peer = subprocess.Popen([tool], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, **headers()}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    peer = subprocess.Popen([tool], env=environment, **quiet)
     try:
         time.sleep(SETTLE_S)
         if peer.poll() is not None:
-            print("  execsnoop-bpfcc        did not start on this kernel, so not compared")
+            print(f"  {tool:22} did not start on this kernel, so not compared")
             return
-        print(f"  execsnoop-bpfcc       {pss_mb(peer.pid):6.1f} MB")
+        print(f"  {tool:22} {pss_mb(peer.pid):6.1f} MB")
     finally:
         end(peer)
