@@ -239,7 +239,7 @@ def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     )
     return Limit(
         LimitKind.SIZE,
-        GIB if temp_file else _middle(sizes),
+        GIB if temp_file else min(sizes),  # what is on its way comes on top
         device,
         parameter,
         f"{len(attempts)} attempts ended at {_mebibytes(min(sizes))} to {_mebibytes(max(sizes))} MiB",
