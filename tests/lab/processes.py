@@ -124,7 +124,7 @@ def kill(pid: int, deadline_s: float = 10.0) -> None:
 def run(*command: str, deadline_s: float = 30.0, cwd: Path | None = None) -> str:
     """Run a program for its effect; returns what it printed.  Raises RuntimeError with what it said."""
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s, check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline_s, check=False, cwd=cwd
     )
     said = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode != 0:

@@ -63,10 +63,10 @@ def _text(answer: Optional[Mapping[str, Any]], key: str) -> str:
 # What to tell people; nothing where we see everything.
 EXPLANATIONS = {
     Sight.CONTAINERD_STORE: "it keeps images in containerd, which unpacks them: its pulls are not watched",
-    Sight.PODMAN: "podman answers on this socket: its pulls are not watched",
+    Sight.PODMAN: "podman answers on this socket: nothing is done to its pulls",
     Sight.REMOTE: "it is on another host, or reached like one: run pull-watchdog there",
-    Sight.ROOTLESS: "it is rootless, in a user namespace of its own: its pulls are not watched",
-    Sight.SNAP: "it is confined in a snap: its pulls are not watched",
-    Sight.NESTED: "it runs in another pid namespace, as in a container: its pulls are not watched",
+    Sight.ROOTLESS: "it is rootless, in a user namespace of its own: nothing is done to its pulls",
+    Sight.SNAP: "it is confined in a snap: nothing is done to its pulls",
+    Sight.NESTED: "it runs in another pid namespace, as in a container: nothing is done to its pulls",
     Sight.UNKNOWN: "it has not said yet how it stores images",
 }
