@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from tests.lab.proxy import BEFORE_HEAD, MANIFESTS, Ending, FaultProxy, Rule
 from watchdog.act.remedy import Context, Trace
 from watchdog.act.reset_connection import effect, plan, trace
 from watchdog.act.settings import ActSettings
+from watchdog.act.socket_destroy import destroy
 from watchdog.config import RuntimeConfig
 from watchdog.core.causes.finding import Cause
 from watchdog.core.incident import Incident, State
@@ -143,6 +145,22 @@ def test_another_socket_than_the_one_that_was_seen_is_not_hit(
     with pytest.raises(Refused, match="gone"):
         plan(order(other))
     assert look(lab).connections[0].cookie == target.connection.cookie
+
+
+def test_a_socket_that_took_the_port_again_is_not_hit(lab: Lab, proxy: FaultProxy, order: Order) -> None:
+    target = hung(lab, proxy)
+    connection = target.connection
+    assert connection is not None and connection.cookie is not None
+    destroy(connection.cookie, connection.inode)
+    host, _, port = connection.local.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((host.strip("[]"), int(port)))
+        other.connect((host.strip("[]"), proxy.port))
+        with pytest.raises(Refused, match="gone"):
+            plan(order(target))
+        assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 and other.getpeername()
 
 
 @pytest.mark.parametrize(
