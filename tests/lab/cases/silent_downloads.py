@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from tests.lab.agent import Agent
 from tests.lab.cases import Case, Measured, actions, check
 from tests.lab.clients import Client
-from tests.lab.images import MB, OTHER, Image, Layer, build
+from tests.lab.images import MB, OTHER, TWIN_A, TWIN_B, Image, Layer, build
 from tests.lab.lab import Lab
 from tests.lab.nginx import Front, Nginx
 from tests.lab.processes import wait_until
@@ -160,6 +160,26 @@ def holders_of_all_slots() -> Measured:
     return Measured({one: clock.between("silent", one) for one in ("queue_blocked", "images")})
 
 
+def holder_of_a_shared_layer() -> Measured:
+    """Two images on one hung base layer: the later pull is named with its holder, and both arrive."""
+    with scene(TWIN_A, TWIN_B) as (lab, proxy, agent):
+        proxy.rule(stall(path=digest_of(TWIN_A), after_bytes=5 * MB))
+        first = lab.client("pull", proxy.reference(TWIN_A))
+        stalled(proxy, TWIN_A)
+        time.sleep(5.0)
+        second = lab.client("pull", proxy.reference(TWIN_B))
+        clock = Timeline()
+        clock.mark("silent")
+        clock.mark_when("layer_locked", lambda: _incident(agent, "layer_locked"), deadline_s=90.0)
+        waiting = _incident(agent, "layer_locked") or {}
+        check(waiting["image"] == proxy.reference(TWIN_B), f"the waiting image is named: {waiting}")
+        for pull in (first, second):
+            check(pull.wait(90.0) == 0, f"the pull completes: {pull.output[-300:]}")
+        clock.mark("images")
+        check(actions(agent) == ["reset_connection"], f"only the holder was touched: {actions(agent)}")
+    return Measured({one: clock.between("silent", one) for one in ("layer_locked", "images")})
+
+
 def _incident(agent: Agent, cause: str) -> dict[str, object] | None:
     return next((one for one in agent.incidents() if one["cause"] == cause), None)
 
@@ -183,6 +203,11 @@ _TRIED: list[tuple[str, str, Callable[[], Measured]]] = [
         "three hung layers hold the slots, another image waits",
         "queue_blocked naming them; healing them frees it",
         holders_of_all_slots,
+    ),
+    (
+        "two images share a layer that is silent, one came later",
+        "layer_locked; healing the layer brings both",
+        holder_of_a_shared_layer,
     ),
 ]
 CASES = [Case(name, wanted, run) for name, wanted, run in _TRIED]
