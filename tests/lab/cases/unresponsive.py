@@ -72,11 +72,11 @@ def told() -> Measured:
         before = lab.dockerd.pid
         with without_descriptors(before):
             agent.incident("daemon_unresponsive", deadline_s=90.0)
-            wait_until(lambda: actions(agent) == ["dump_goroutines"], "its goroutines are asked for", 60.0)
+            wait_until(lambda: "dump_goroutines" in actions(agent), "its goroutines are asked for", 60.0)
             time.sleep(10.0)
         incident = _incident(agent) or {}
         check(lab.dockerd.pid == before, "dockerd is not restarted")
-        check(actions(agent) == ["dump_goroutines"], f"nothing else is done: {actions(agent)}")
+        check(set(actions(agent)) == {"dump_goroutines"}, f"nothing else is done: {actions(agent)}")
         return Measured(seen=str(incident["next"])[:160])
 
 
