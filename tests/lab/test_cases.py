@@ -28,7 +28,6 @@ EVERY_DAY = (
     "story: a push to Harbor, its database down",
     "the peer goes silent after 20 MB of a 200 MB layer",
     "a registry that ignores Range, with resets",
-    "a mirror silent on a manifest",
     "Dragonfly 1: its supernode refuses",
     "Dragonfly 2, the Rust client: a preheat times out",
     "a mirror that refuses from the beginning",
