@@ -136,7 +136,7 @@ class Agent:
         return Vitals(
             engine=engine.engine.name,
             engine_attempts=tuple((one.name, one.reason) for one in engine.attempts),
-            kernel_events_lost=engine.engine.dropped(),
+            kernel_events_lost=self._senses.events_lost,
             tick_ns=self._last_tick_ns,
             action_in_flight=self._executor.in_flight,
             ledger_usable=self._ledger_seen is not None and self._ledger_seen.usable,

@@ -7,6 +7,7 @@ what the last tick left and touches neither the machine nor the agent's loop.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Set, Tuple
@@ -51,20 +52,24 @@ class Metrics:
         self._counted_actions: Set[str] = set()
         self._ticks = 0
         self._tick_ns_sum = 0
-        self._scrape: Tuple[Metric, ...] = ()
+        self._seen: Optional[Tuple[Tick, Vitals]] = None
+        self._seen_wall_s = 0.0
+        self._lock = threading.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)  # type: ignore[arg-type]  # only `collect` is asked of it
 
     def observe(self, tick: Tick, vitals: Vitals) -> None:
-        """Take in a tick; the next scrape shows it."""
-        self._count(tick)
-        self._ticks += 1
-        self._tick_ns_sum += vitals.tick_ns
-        self._scrape = tuple(self._families(tick, vitals))
+        """Take in a tick.  A scrape makes its families of it; most ticks are never scraped."""
+        with self._lock:
+            self._count(tick)
+            self._ticks += 1
+            self._tick_ns_sum += vitals.tick_ns
+            self._seen, self._seen_wall_s = (tick, vitals), self._wall_s()
 
     def collect(self) -> Iterable[Metric]:
         """The families, as prometheus_client asks for them."""
-        return self._scrape
+        with self._lock:
+            return tuple(self._families(*self._seen)) if self._seen else ()
 
     def exposition(self) -> bytes:
         """The text that a scrape gets (format 0.0.4)."""
@@ -132,7 +137,7 @@ class Metrics:
         duration = SummaryMetricFamily(f"{PREFIX}tick_duration_seconds", "How long the agent's ticks took.")
         duration.add_metric([], count_value=self._ticks, sum_value=self._tick_ns_sum / SECOND_NS)
         yield duration
-        last = {(): self._wall_s()}
+        last = {(): self._seen_wall_s}
         yield _gauge(
             "last_tick_timestamp_seconds", "When the last tick ended; silence means a stuck agent.", [], last
         )

@@ -20,6 +20,7 @@ from watchdog.errors import Unavailable
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CLIENT_DEADLINE_S = 5.0
 _CLIENTS_MAX = 8
+_LOOKS_FOR_ITS_END_S = 1.0  # each look is a wake-up of an idle node
 _INDEX = b"pull-watchdog: see /metrics\n"
 
 
@@ -31,7 +32,7 @@ class MetricsServer:
         host, port = self._server.server_address[:2]
         self.address = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.5,), name="metrics", daemon=True
+            target=self._server.serve_forever, args=(_LOOKS_FOR_ITS_END_S,), name="metrics", daemon=True
         )
         self._thread.start()
 

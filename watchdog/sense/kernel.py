@@ -38,7 +38,7 @@ class KernelSensor:
         self._clients = clients
         self._runtimes: Set[int] = set()
         self._born_ns: Dict[int, int] = {}  # whom we believe alive, and since when
-        self._dropped = opened.engine.dropped()
+        self.dropped = opened.engine.dropped()
         self._compared_ns = 0  # when /proc was asked last
         self._waiting: List[Observation] = [SensorState(NAME, True, opened.describe())]
         for comm in clients:
@@ -64,7 +64,7 @@ class KernelSensor:
         dropped = self._engine.dropped()  # before the events: a later loss shows next time
         waiting, self._waiting = self._waiting, []
         observations: List[Observation] = [*waiting, *self._news(self._engine.read())]
-        if dropped != self._dropped and time.monotonic_ns() - self._compared_ns >= _RESYNC_PAUSE_NS:
+        if dropped != self.dropped and time.monotonic_ns() - self._compared_ns >= _RESYNC_PAUSE_NS:
             observations += self._resync(dropped)
         return observations
 
@@ -72,7 +72,7 @@ class KernelSensor:
         self._engine.close()
 
     def _resync(self, dropped: int) -> List[Observation]:
-        lost, self._dropped = dropped - self._dropped, dropped
+        lost, self.dropped = dropped - self.dropped, dropped
         told = [*self._empty_ring(), *self._compare_with_proc()]
         return [*told, SensorState(NAME, True, f"{lost} events lost; resynced from /proc")]
 

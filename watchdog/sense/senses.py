@@ -67,6 +67,11 @@ class Senses:
         """Readable when there are kernel events; None where the engine has to be polled."""
         return self._kernel.fileno()
 
+    @property
+    def events_lost(self) -> int:
+        """How many kernel events were lost and healed by a look at /proc."""
+        return self._kernel.dropped
+
     def look(self, now_ns: int, within_s: float) -> None:
         """Ask everybody; what they see is in the inbox, now or later."""
         ends_at = time.monotonic() + within_s
