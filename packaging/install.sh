@@ -31,4 +31,5 @@ file 644 packaging/systemd/docker.service.d/pull-watchdog.conf \
 file 644 packaging/systemd/tmpfiles.conf /usr/lib/tmpfiles.d/pull-watchdog.conf
 file 644 packaging/man/pull-watchdog.8 /usr/share/man/man8/pull-watchdog.8
 file 644 packaging/prometheus/alerts.yml /usr/share/pull-watchdog/prometheus/alerts.yml
+file 644 packaging/prometheus/scrape.yml /usr/share/pull-watchdog/prometheus/scrape.yml
 file 644 packaging/grafana/dashboard.json /usr/share/pull-watchdog/grafana/dashboard.json

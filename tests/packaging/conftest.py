@@ -63,6 +63,7 @@ def installed_paths() -> List[str]:
             "/usr/lib/tmpfiles.d/pull-watchdog.conf",
             "/usr/share/pull-watchdog/grafana/dashboard.json",
             "/usr/share/pull-watchdog/prometheus/alerts.yml",
+            "/usr/share/pull-watchdog/prometheus/scrape.yml",
             *(f"/usr/share/pull-watchdog/{module}" for module in modules),
         ]
     )

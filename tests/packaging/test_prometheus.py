@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.packaging.conftest import PACKAGING, needs, run
+from watchdog.config import Config
 from watchdog.core.causes.finding import FOR_PEOPLE
 from watchdog.core.observation import SensorState
 from watchdog.core.policy import Policy
@@ -21,6 +22,8 @@ from watchdog.report.vitals import Vitals
 
 RULES = PACKAGING / "prometheus/alerts.yml"
 CASES = PACKAGING / "prometheus/alerts_test.yml"
+SCRAPE = PACKAGING / "prometheus/scrape.yml"
+PAGE = PACKAGING / "man/pull-watchdog.8"
 DASHBOARD = PACKAGING / "grafana/dashboard.json"
 METRIC = re.compile(r"\bpull_watchdog_[a-z_]+\b")
 
@@ -68,7 +71,25 @@ def test_cases_notice_a_missing_limit_of_many(clause: str, tmp_path: Path) -> No
 def test_each_alert_says_where_to_look() -> None:
     for rule in (rule for group in _rules()["groups"] for rule in group["rules"] if "alert" in rule):
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"man 8 pull-watchdog, ALERTS, {rule['alert']}"
+
+
+def test_the_manual_page_says_of_each_alert_what_to_do() -> None:
+    section = PAGE.read_text().partition(".Sh ALERTS")[2].partition(".Sh")[0]
+    told = re.findall(r"^\.It Cm (\w+)\n(?=[A-Z.])", section, re.MULTILINE)
+    assert sorted(told) == sorted(ALERTS)
+
+
+def test_the_example_scrapes_an_agent_as_it_is_installed() -> None:
+    needs("promtool")
+    assert "SUCCESS: 1 rule files found" in run("promtool", "check", "config", str(SCRAPE))
+    (job,) = yaml.safe_load(SCRAPE.read_text())["scrape_configs"]
+    listen = Config().metrics
+    assert listen is not None
+    assert job["static_configs"] == [{"targets": [f"{listen.host}:{listen.port}"]}]
+    # What the alerts ask for.
+    assert set(re.findall(r'job="([^"]+)"', RULES.read_text())) == {job["job_name"]}
 
 
 def test_what_people_mend_is_the_same_to_the_alerts_as_to_the_agent() -> None:
