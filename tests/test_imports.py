@@ -26,10 +26,11 @@ MAY_IMPORT: Dict[str, Set[str]] = {
     "agent": {"core", "host", "sense", "act", "report"},
     "config": {"core"},
     "config_around": set(),
+    "config_files": set(),
     "config_p2p": {"core"},
     "config_routes": set(),
 }
-OF_ALL = {"errors", "config", "config_around", "config_p2p", "config_routes", "yamlfile"}
+OF_ALL = {"errors", "config", "config_around", "config_files", "config_p2p", "config_routes", "yamlfile"}
 OF_CORE = {"errors"}
 
 # What gives the core a clock, I/O, a thread, randomness or a log.

@@ -1,9 +1,9 @@
-"""The configuration: a YAML file in, one frozen record out.
+"""The configuration: YAML files in, one frozen record out.
 
 Law: what is not written has a default that is safe (observe, loopback, the
 standard places); what is written and not understood stops the start with one
 line that names file, line and remedy.  Nothing here looks at the machine apart
-from reading that file.
+from reading these files (config_files.py: which, and what wins).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable, Dict, Mapping, Optional, Tuple, TypeVar
 
 from watchdog.config_around import LogConfig, read_harbors, read_logs, read_name, read_service
+from watchdog.config_files import files_of, merged
 from watchdog.config_p2p import P2pConfig, read_p2p
 from watchdog.config_routes import Route, read_routes
 from watchdog.core.policy import (
@@ -31,7 +32,7 @@ from watchdog.core.policy import (
     Remedy,
     Thresholds,
 )
-from watchdog.yamlfile import Value, read_document
+from watchdog.yamlfile import Value
 
 DEFAULT_PATH = Path("/etc/pull-watchdog/config.yaml")
 DEFAULT_SOCKET = "unix:///run/docker.sock"
@@ -111,13 +112,15 @@ DEFAULT_DEADLINES_NS: Mapping[Remedy, int] = {
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that the operator decides.  `path` None: no file, all defaults.
+    """Everything that the operator decides.  `path` is what -c takes; None for the default place.
 
+    `files` are those that it was read from, the later over the earlier; none: all defaults.
     `hosts_file` is where the runtime looks up `routes`.
     `logs` None: those of the node that are certainly about images.
     """
 
     path: Optional[Path] = None
+    files: Tuple[Path, ...] = field(default=(), compare=False)
     policy: Policy = field(default_factory=Policy)
     runtimes: Tuple[RuntimeConfig, ...] = (RuntimeConfig(),)
     metrics: Optional[Listen] = Listen()  # noqa: RUF009  (frozen)
@@ -160,17 +163,16 @@ _MOST_SAMPLES = 100_000
 
 
 def load(path: Optional[Path] = None) -> Config:
-    """The configuration in `path`; without one, that of the default path if it is there.
+    """The configuration in `path` and conf.d beside it; without one, that of the default path if it is there.
 
     Raises ConfigError, whose message is one line for a person.
     """
-    if path is None and not DEFAULT_PATH.exists():
-        return Config()
-    file = path or DEFAULT_PATH
-    top = read_document(file).section(_KEYS)
+    files = files_of(path or DEFAULT_PATH, must_exist=path is not None)
+    top = merged(files, _KEYS)
     default = Config()
     config = Config(
-        path=file,
+        path=path or (DEFAULT_PATH if DEFAULT_PATH in files else None),
+        files=files,
         policy=_policy(top),
         runtimes=_read(top, "runtimes", _runtimes, default.runtimes),
         metrics=_read(top, "metrics", _metrics, default.metrics),

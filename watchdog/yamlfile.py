@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Dict, Iterable, List, Sequence, Tuple, Type, TypeVar
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar
 
 import yaml
 
@@ -51,15 +51,22 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """One value of the file.  `name` is its path in the document, as "runtimes[0].socket"."""
+    """One value of a file.  `name` is its path in the document, as "runtimes[0].socket"."""
 
-    file: str
     name: str
     node: yaml.Node
 
     def wrong(self, problem: str) -> ConfigError:
         """The error to raise about this value."""
-        return ConfigError(f"{self.file}:{self.node.start_mark.line + 1}: {problem}")
+        mark = self.node.start_mark
+        return ConfigError(f"{mark.name}:{mark.line + 1}: {problem}")
+
+    def overlaid(self, later: Value) -> Value:
+        """This value after a later file's: sections merge key by key, all else is replaced."""
+        try:
+            return Value(self.name, _overlaid(self.node, later.node))
+        except RecursionError:
+            raise later.wrong(f"{self.name} holds itself: take the * out") from None
 
     def scalar(self, wanted: str) -> str:
         if not isinstance(self.node, yaml.ScalarNode):
@@ -133,7 +140,7 @@ class Value:
             raise self.wrong(f'{self.name} must be a list: start each entry with "- "')
         if not self.node.value:
             raise self.wrong(f"{self.name} is an empty list: name at least one, or leave the key out")
-        return [Value(self.file, f"{self.name}[{n}]", one) for n, one in enumerate(self.node.value)]
+        return [Value(f"{self.name}[{n}]", one) for n, one in enumerate(self.node.value)]
 
     def words(self) -> Tuple[str, ...]:
         """A list of strings, such as a command and its arguments."""
@@ -146,16 +153,40 @@ class Value:
             raise self.wrong(f'{self.name} must be a section with keys, such as "{known[0]}: …"')
         found: Dict[str, Value] = {}
         for key, value in self.node.value:
-            word = str(key.value) if isinstance(key, yaml.ScalarNode) else "(a list or section)"
-            here = Value(self.file, word, key)
+            word = _word(key)
+            here = Value(word, key)
             if word not in known:
                 raise here.wrong(f'unknown key "{word}" in {self.name}; {suggestion(word, known)}')
             if word in found:
                 first = found[word].node.start_mark.line + 1
                 raise here.wrong(f'"{word}" is given twice in {self.name}, first on line {first}: remove one')
             inner = word if self.name == DOCUMENT else f"{self.name}.{word}"
-            found[word] = Value(self.file, inner, value)
+            found[word] = Value(inner, value)
         return found
+
+
+def _word(key: yaml.Node) -> str:
+    return str(key.value) if isinstance(key, yaml.ScalarNode) else "(a list or section)"
+
+
+def _overlaid(node: yaml.Node, later: yaml.Node) -> yaml.Node:
+    if not (isinstance(node, yaml.MappingNode) and isinstance(later, yaml.MappingNode)):
+        return later
+    here = {_word(key) for key, _ in node.value}
+    given: Dict[str, yaml.Node] = {}
+    added = []
+    for key, value in later.value:
+        word = _word(key)
+        # A key that is given twice in one file stays so, to be complained about.
+        if word in here and word not in given:
+            given[word] = value
+        else:
+            added.append((key, value))
+    kept = [
+        (key, _overlaid(value, given[_word(key)]) if _word(key) in given else value)
+        for key, value in node.value
+    ]
+    return yaml.MappingNode(node.tag, kept + added, node.start_mark)
 
 
 DOCUMENT = "the configuration"
@@ -170,7 +201,7 @@ def read_document(path: Path) -> Value:
     if not text.strip():
         raise ConfigError(f'{path}:1: the file is empty: write at least "mode: observe", or remove the file')
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _compose(path, text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         what = " ".join(part for part in (error.context, error.problem) if part)
@@ -186,8 +217,18 @@ def read_document(path: Path) -> Value:
         raise ConfigError(f"{path}:1: nested too deeply to be a configuration") from None
     if node is None:
         # Only comments: somebody has read it and wants the defaults.
-        node = yaml.MappingNode("tag:yaml.org,2002:map", [])
-    return Value(str(path), DOCUMENT, node)
+        node = yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark(str(path), 0, 0, 0, None, 0))
+    return Value(DOCUMENT, node)
+
+
+def _compose(path: Path, text: str) -> Optional[yaml.Node]:
+    """As yaml.compose, with the file's name in each mark."""
+    loader = yaml.SafeLoader(text)
+    loader.name = str(path)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
 
 
 def _read_text(path: Path) -> str:

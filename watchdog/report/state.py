@@ -69,6 +69,7 @@ def _ourselves(config: Config) -> Dict[str, Any]:
         "started_at": rfc3339(time.time_ns()),
         "mode": config.policy.mode.value,
         "config": str(config.path) if config.path else None,
+        "config_files": [str(file) for file in config.files],
         "state_dir": str(config.state_dir),
         "engine_wanted": config.engine.value,
     }

@@ -28,15 +28,16 @@ _CAPABILITIES = (
 
 def config(patient: Patient) -> Check:
     """The configuration; a wrong one is told by `doctor` before any check."""
-    path = patient.config.path
-    if path is None:
+    files = patient.config.files
+    if not files:
         return ok(f"there is no {DEFAULT_PATH}: all defaults, {patient.config.policy.mode.value} mode")
-    if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return warn(
-            f"{path} can be changed by others than its owner",
-            f"chmod go-w {path}: it names commands that root runs",
-        )
-    return ok(f"{path}: {patient.config.policy.mode.value} mode")
+    for path in files:
+        if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return warn(
+                f"{path} can be changed by others than its owner",
+                f"chmod go-w {path}: it names commands that root runs",
+            )
+    return ok(f"{', '.join(map(str, files))}: {patient.config.policy.mode.value} mode")
 
 
 def rights(patient: Patient) -> Check:
