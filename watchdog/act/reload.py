@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import time
 from contextlib import suppress
@@ -28,6 +27,7 @@ from watchdog.act.daemon_json import Change, ConfigFile
 from watchdog.act.identity import Subject, check_not_held, handles
 from watchdog.act.settings import ActSettings
 from watchdog.errors import Refused
+from watchdog.host import birth
 from watchdog.host.docker import DockerApi
 
 _ASK_S = 5.0
@@ -83,22 +83,15 @@ def in_force(settings: ActSettings, daemon: Subject, change: Change) -> bool:
     wanted = json.loads(change.after) if change.after is not None else None
     if change.key in told:
         return _agree({change.key: wanted}, told, change.key)
-    reloads = _reloads(settings, _started_wall_ns(daemon) / 1e9)
+    reloads = _reloads(settings, birth.started_wall_ns(daemon.key) / 1e9)
     return bool(reloads) and _same(reloads[-1].get(change.key), wanted)
 
 
 def _was_read(settings: ActSettings, daemon: Subject, file: ConfigFile) -> bool:
     """The process has read the file since it was changed last."""
-    if file.changed_ns < _started_wall_ns(daemon):
+    if file.changed_ns < birth.started_wall_ns(daemon.key):
         return True
     return bool(_reloads(settings, file.changed_ns / 1e9))
-
-
-def _started_wall_ns(daemon: Subject) -> int:
-    """The end of the clock tick in which it was born: before that no program has read a file yet."""
-    ticks_ns = 10**9 // os.sysconf("SC_CLK_TCK")
-    ago_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - (daemon.key.start_ticks + 1) * ticks_ns
-    return time.time_ns() - ago_ns
 
 
 def _reloads(settings: ActSettings, since_s: float) -> List[Dict[str, str]]:

@@ -8,8 +8,6 @@ are read with a deadline (host/birth).
 from __future__ import annotations
 
 import json
-import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
@@ -19,6 +17,7 @@ from watchdog.errors import WatchdogError
 from watchdog.host import birth, deadline
 from watchdog.host.proc import PROC
 
+CONFIG_OPTION = "--config-file"
 USUAL_CONFIG = "/etc/docker/daemon.json"
 DEFAULT_ATTEMPTS = 5
 DEFAULT_SLOTS = 3
@@ -43,7 +42,7 @@ def read_settings(key: ProcessKey, root: str = PROC) -> DockerdSettings:
     try:
         words = birth.arguments(key, root)
         path = f"{root}/{key.pid}/root{config_file(words)}"
-        file = deadline.within(_DEADLINE_S, path, lambda: _read(Path(path), _started_wall_s(key)))
+        file = deadline.within(_DEADLINE_S, path, lambda: _read(Path(path), birth.started_wall_ns(key)))
     except WatchdogError:
         return DockerdSettings()
     return DockerdSettings(
@@ -54,7 +53,7 @@ def read_settings(key: ProcessKey, root: str = PROC) -> DockerdSettings:
 
 def config_file(words: Sequence[str]) -> str:
     """Where a dockerd with these arguments reads its configuration."""
-    return option(words, "--config-file") or USUAL_CONFIG
+    return option(words, CONFIG_OPTION) or USUAL_CONFIG
 
 
 def option(words: Sequence[str], name: str) -> Optional[str]:
@@ -77,10 +76,12 @@ def _setting(words: Sequence[str], file: Optional[Dict[str, Any]], name: str, us
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _read(path: Path, started_wall_s: float) -> Optional[Dict[str, Any]]:
+def _read(path: Path, started_wall_ns: int) -> Optional[Dict[str, Any]]:
     """The file's settings; {} where there is none, None where it may say something else than in force."""
     try:
-        if path.stat().st_mtime >= started_wall_s:
+        # Not the mtime: a file that was written long ago may have been moved here just now.  A chmod
+        # counts as a change as well, which is only more careful.  A link has a time of its own.
+        if max(path.stat().st_ctime_ns, path.lstat().st_ctime_ns) >= started_wall_ns:
             return None
         value = json.loads(path.read_bytes()[:_MOST_BYTES] or b"{}")
     except FileNotFoundError:
@@ -88,8 +89,3 @@ def _read(path: Path, started_wall_s: float) -> Optional[Dict[str, Any]]:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _started_wall_s(key: ProcessKey) -> float:
-    since_boot_s = key.start_ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot_s
