@@ -10,11 +10,10 @@ from typing import List, Optional, Tuple
 
 from watchdog.act.identity import Subject
 from watchdog.errors import Unavailable
-from watchdog.host import birth, command
+from watchdog.host import birth, command, dockerd_settings
+from watchdog.host.dockerd_settings import CONFIG_OPTION
 
 _VALIDATES_SINCE = 23
-_USUAL_CONFIG = "/etc/docker/daemon.json"
-_CONFIG_OPTION = "--config-file"
 _PROGRAM_DEADLINE_S = 10.0
 
 
@@ -28,21 +27,16 @@ class DaemonCommand:
     @property
     def config_file(self) -> str:
         """Where it reads its configuration."""
-        return self.option(_CONFIG_OPTION) or _USUAL_CONFIG
+        return dockerd_settings.config_file(self.words)
 
     @property
     def names_config_file(self) -> bool:
         """Its arguments name the file: it does not start without it."""
-        return self.option(_CONFIG_OPTION) is not None
+        return self.option(CONFIG_OPTION) is not None
 
     def option(self, name: str) -> Optional[str]:
-        """The value of an option: of "--name value" and of "--name=value"; None without it."""
-        for word, following in zip(self.words, [*self.words[1:], ""]):
-            if word == name:
-                return following
-            if word.startswith(f"{name}="):
-                return word.partition("=")[2]
-        return None
+        """The value of an option; None without it."""
+        return dockerd_settings.option(self.words, name)
 
     def faults_of(self, config_file: str) -> List[str]:
         """Why it would not start with that file in the place of its own."""
@@ -50,7 +44,7 @@ class DaemonCommand:
             return ["the runtime's program cannot be found: it would not start again"]
         if _major_version(self.program) < _VALIDATES_SINCE:
             return self._json_faults(Path(config_file))
-        words = [self.program, *self._words_without_config(), f"{_CONFIG_OPTION}={config_file}", "--validate"]
+        words = [self.program, *self._words_without_config(), f"{CONFIG_OPTION}={config_file}", "--validate"]
         done = command.run(words, _PROGRAM_DEADLINE_S)
         return [] if done.succeeded else [f"its configuration is not valid: {_last_line(done.stderr)}"]
 
@@ -59,7 +53,7 @@ class DaemonCommand:
         return [
             word
             for before, word in list(zip(previous, self.words))[1:]
-            if _CONFIG_OPTION not in (before, word.partition("=")[0])
+            if CONFIG_OPTION not in (before, word.partition("=")[0])
         ]
 
     def _json_faults(self, file: Path) -> List[str]:
