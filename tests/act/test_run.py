@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from watchdog.config import Config
 from watchdog.core.causes.finding import Cause
 from watchdog.core.incident import Incident, State
 from watchdog.core.observation import Outcome, ProcessKey, ProcessSample
-from watchdog.core.policy import Mode, Policy, Remedy
+from watchdog.core.policy import DEFAULT_BUDGETS, Mode, Policy, Remedy
 from watchdog.core.record import to_record
 from watchdog.host import proc
 
@@ -140,6 +141,44 @@ class TestNoLedgerNoAction:
         host.config.state_dir.write_text("a file in its place")
 
         assert "cannot be read" in host.refusal()
+
+
+class TestBudgets:
+    """What was done is read from the ledger, so nobody who lacks rights of ours can spend more."""
+
+    def spent(self, host: Host, times: int, **fields: Any) -> None:
+        for number in range(times):
+            common = {"wall_ns": time.time_ns() - 10**9, "cause": "decompressor_stopped", **fields}
+            Ledger(host.config.state_dir).append(entry(f"resume-{number}", "intent", incident="x", **common))
+
+    def test_the_agent_s_is_counted_here_as_well(self, host: Host) -> None:
+        self.spent(host, DEFAULT_BUDGETS[Remedy.RESUME].count)
+
+        assert host.refusal(who=Who.AGENT) == "the budget of resume for decompressor_stopped is spent"
+
+    def test_the_last_one_is_left(self, host: Host) -> None:
+        self.spent(host, DEFAULT_BUDGETS[Remedy.RESUME].count - 1)
+
+        assert "does not listen on" in host.refusal(who=Who.AGENT)
+
+    def test_a_cool_down_is_waited_for(self, host: Host) -> None:
+        self.spent(host, 1, remedy="kill_decompressor", cause="decompressor_blocked")
+        host.write(replace(incident(), cause=Cause.DECOMPRESSOR_BLOCKED))
+
+        said = host.refusal(Remedy.KILL_DECOMPRESSOR, who=Who.AGENT)
+        assert said.startswith("kill_decompressor again in ")
+
+    def test_a_person_decides(self, host: Host) -> None:
+        self.spent(host, DEFAULT_BUDGETS[Remedy.RESUME].count)
+
+        assert "does not listen on" in host.refusal(who=Who.PERSON)
+
+    def test_an_action_of_that_name_is_no_way_around_them(self, host: Host) -> None:
+        """The budget passes over the actions that were refused, by their names."""
+        self.spent(host, 1)
+        Ledger(host.config.state_dir).append(entry("resume-0", "result", outcome=Outcome.REFUSED))
+
+        assert host.refusal(who=Who.AGENT, action="resume-0") == "there was an action resume-0 before"
 
 
 class TestTakingTurns:

@@ -1,8 +1,10 @@
 """Who has forbidden to act: a person, a file, or the configuration.
 
 Law: `inhibit` and `pause` hold for everybody, a person's own `act` included.
-The mode and a remedy that is off hold for the agent; a person who asks for
-a remedy by name has decided.  What cannot be read counts as forbidden.
+The mode, a remedy that is off and a budget that is spent hold for the agent; a
+person who asks for a remedy by name has decided.  The agent counts its budget
+itself before it asks; it is counted again here, because who asks may have fewer
+rights than we have.  What cannot be read counts as forbidden.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from datetime import datetime, timezone
 from enum import Enum
 
 from watchdog.act.settings import ActSettings
-from watchdog.core.policy import Mode, Remedy
+from watchdog.core.causes.finding import Cause
+from watchdog.core.history import History
+from watchdog.core.policy import DEFAULT_BUDGETS, Mode, Remedy
 from watchdog.errors import Refused
 
 
@@ -33,6 +37,18 @@ def check(settings: ActSettings, remedy: Remedy, who: Who, wall_ns: int) -> None
         raise Refused(f"the mode is {settings.mode.value}")
     if remedy not in settings.remedies_on:
         raise Refused(f"{remedy.value} is switched off")
+
+
+def check_budget(settings: ActSettings, remedy: Remedy, cause: Cause, who: Who, history: History) -> None:
+    """Raises Refused where the agent has used this remedy for this cause as often as it may, or just now."""
+    if who is Who.PERSON:
+        return
+    budget = settings.budgets.get(remedy, DEFAULT_BUDGETS[remedy])
+    if not history.remaining(remedy, cause.value, budget):
+        raise Refused(f"the budget of {remedy.value} for {cause.value} is spent")
+    pause_ns = history.cooldown_ns(remedy, cause.value, budget)
+    if pause_ns:
+        raise Refused(f"{remedy.value} again in {pause_ns / 1e9:.0f} s")
 
 
 def check_inhibit(settings: ActSettings) -> None:

@@ -53,6 +53,7 @@ from watchdog.act.remedies import code_of
 from watchdog.act.remedy import Context, Made, Plan, RemedyCode, Trace, memory_json
 from watchdog.act.settings import ActSettings, settings_for
 from watchdog.config import Config
+from watchdog.core.history import History
 from watchdog.core.observation import LedgerEntry, Outcome
 from watchdog.core.policy import Remedy
 from watchdog.errors import LedgerError, Refused, WatchdogError
@@ -160,6 +161,7 @@ class Action:
 
     def perform(self, held: lock.Held) -> Result:
         """Act, with the lock held.  Raises WatchdogError only before the intent is written."""
+        self._check_name()
         earlier = self._settle_earlier()
         if earlier is not None:
             return self._result(earlier)
@@ -180,6 +182,11 @@ class Action:
         settled = _SETTLED[self._trace(intent)]
         self._ledger.append(_result_of(intent, settled))
         return settled
+
+    def _check_name(self) -> None:
+        """What is counted and undone by its name must have one of its own."""
+        if any(one.action == self._name for one in self._ledger.read()):
+            raise Refused(f"there was an action {self._name} before")
 
     def _settle_earlier(self) -> Optional[Made]:
         """Settle what was cut short of this remedy and incident.  What was made is not made again."""
@@ -204,6 +211,8 @@ class Action:
             raise Refused(f"hands off: {incident.hands_off}")
         if incident.cause not in self._code.causes:
             raise Refused(f"{self._code.name.value} is no remedy for {incident.cause.value}")
+        history = History(context.entries, context.wall_ns)
+        gate.check_budget(self._settings, self._code.name, incident.cause, self._who, history)
         return self._code.plan(context)
 
     def _effect(self, context: Context, plan: Plan[Any]) -> Made:

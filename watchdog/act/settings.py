@@ -13,7 +13,7 @@ from typing import FrozenSet, Mapping, Optional, Tuple
 from watchdog.config import DEFAULT_DEADLINES_NS, Config, RuntimeConfig
 from watchdog.config_p2p import P2pConfig
 from watchdog.config_routes import Route
-from watchdog.core.policy import DEFAULT_EXPIRIES_NS, DEFAULT_ON, Mode, Remedy
+from watchdog.core.policy import DEFAULT_BUDGETS, DEFAULT_EXPIRIES_NS, DEFAULT_ON, Budget, Mode, Remedy
 from watchdog.errors import Refused
 
 HOST_INHIBIT = Path("/etc/pull-watchdog/inhibit")
@@ -34,6 +34,7 @@ class ActSettings:
     runtime: RuntimeConfig
     mode: Mode = Mode.OBSERVE
     remedies_on: FrozenSet[Remedy] = DEFAULT_ON
+    budgets: Mapping[Remedy, Budget] = field(default_factory=lambda: dict(DEFAULT_BUDGETS))
     deadlines_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_DEADLINES_NS))
     expiries_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_EXPIRIES_NS))
     inhibit_files: Tuple[Path, ...] = ()
@@ -61,6 +62,7 @@ def settings_for(config: Config, runtime: str) -> ActSettings:
         runtime=found,
         mode=config.policy.mode,
         remedies_on=config.policy.remedies_on,
+        budgets=config.policy.budgets,
         deadlines_ns=config.deadlines_ns,
         expiries_ns=config.policy.expiries_ns,
         inhibit_files=(config.run_dir / "inhibit", HOST_INHIBIT),
