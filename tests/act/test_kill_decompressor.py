@@ -13,6 +13,7 @@ from tests.lab import faults, images
 from tests.lab.faults import Fault, Form
 from tests.lab.processes import has_ended, send, wait_until
 from watchdog.core.causes.finding import Cause
+from watchdog.core.observation import BlobSample
 
 pytestmark = pytest.mark.lab
 
@@ -97,6 +98,21 @@ class TestItIsLeftAlone:
         (pid,) = scene.lab.dockerd.decompressors
         load = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid)
         assert "a load or a build" in self.refused(scene, load, pid)
+
+    def test_when_it_is_a_load_that_the_record_calls_a_pull(self, scene: Scene) -> None:
+        scene.lab.unpigz.install()
+        scene.lab.unpigz.arm(Fault.PAUSE, runs=1)
+        scene.lab.load(images.OTHER)
+        wait_until(lambda: scene.lab.dockerd.stands_still(0.5), "the load stands still")
+        (pid,) = scene.lab.dockerd.decompressors
+        forged = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid, blob=BlobSample("GetImageBlob1", 1, 1))
+        assert "belongs to it by now: a load or a build" in self.refused(scene, forged, pid)
+
+    def test_when_it_is_another_child_of_the_runtime(self, scene: Scene) -> None:
+        pid, containerd = scene.hang(Fault.PAUSE), scene.lab.dockerd.containerd
+        stage = (sample(containerd),)
+        forged = scene.record(Cause.DECOMPRESSOR_BLOCKED, containerd, stage=stage, decompressor=stage)
+        assert "no decompressor" in self.refused(scene, forged, containerd, pid)
 
     def test_when_it_is_an_operator_s_own(self, scene: Scene) -> None:
         pid = scene.hang(Fault.PAUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from tests.act.scene import Scene
 from tests.lab import faults, images, sight
 from tests.lab.faults import Fault, Form
-from tests.lab.processes import wait_until
+from tests.lab.processes import send, wait_until
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import Outcome, ProcessKey
 
@@ -50,15 +51,12 @@ class TestItGoesOn:
 
     def test_the_ledger_has_intent_and_result(self, scene: Scene) -> None:
         pid = scene.hang()
-        scene.act("resume", scene.record(Cause.DECOMPRESSOR_STOPPED, pid), "--action", "resume-1")
+        name = scene.act("resume", scene.record(Cause.DECOMPRESSOR_STOPPED, pid))["action"]
 
         intent, result = scene.ledger
-        assert (intent.phase, intent.action, intent.culprit and intent.culprit.pid) == (
-            "intent",
-            "resume-1",
-            pid,
-        )
-        assert (result.phase, result.action, result.outcome) == ("result", "resume-1", Outcome.DONE)
+        assert (intent.phase, intent.action) == ("intent", name)
+        assert intent.culprit is not None and intent.culprit.pid == pid
+        assert (result.phase, result.action, result.outcome) == ("result", name, Outcome.DONE)
 
 
 class TestItIsLeftAlone:
@@ -135,6 +133,16 @@ class TestItIsLeftAlone:
         finally:
             own.kill()
             own.wait(10)
+
+    def test_when_it_is_another_child_of_the_runtime(self, scene: Scene) -> None:
+        containerd = scene.lab.dockerd.containerd
+        scene.stop(containerd)
+        try:
+            said = self.refused(scene, scene.record(Cause.DECOMPRESSOR_STOPPED, containerd))
+            assert "reads from no pipe: it is no part of an extraction" in said
+            assert sight.state(containerd) == "T"
+        finally:
+            send(containerd, signal.SIGCONT)
 
     def test_when_the_runtime_is_another_one_by_now(self, scene: Scene) -> None:
         pid = scene.hang()

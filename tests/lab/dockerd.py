@@ -129,6 +129,11 @@ class Dockerd:
     def pid(self) -> int:
         return int(self.pidfile.read_text())
 
+    @property
+    def containerd(self) -> int:
+        """Its containerd, which is its child."""
+        return int((self.root / "exec/containerd/containerd.pid").read_text())
+
     def start(self) -> None:
         """Start and wait until the API answers.  Raises RuntimeError with the log's last lines."""
         self._serve("start")

@@ -12,18 +12,20 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Iterator, List, Optional, Sequence, Tuple
 
-from watchdog.act import images
-from watchdog.act.identity import held, kill_is_pending
+from watchdog.act import images, sessions
+from watchdog.act.identity import Subject, held, kill_is_pending
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import held_runtime
 from watchdog.act.stage import Stage, held_stage
-from watchdog.core.observation import Outcome, ProcessKey
+from watchdog.core.extraction import matching_blobs
+from watchdog.core.observation import Outcome, ProcessKey, ProcessSample
 from watchdog.core.policy import Remedy
 from watchdog.core.pull import AffectedPull
 from watchdog.errors import ProcessGone, Refused
+from watchdog.host import blobs
 
 STILL_FOR_S = 0.3
 _ENDS_WITHIN_S = 5.0
@@ -97,8 +99,23 @@ def _hung_stage(context: Context) -> Iterator[Stage]:
     with ExitStack() as stack:
         daemon = stack.enter_context(held_runtime(context.settings, incident.daemon))
         stage = stack.enter_context(held_stage(daemon, seen, incident.culprit.key))
+        _check_is_of_pull(context, daemon, stage, seen)
         _check_still(stage)
         yield stage
+
+
+def _check_is_of_pull(context: Context, daemon: Subject, stage: Stage, seen: Sequence[ProcessSample]) -> None:
+    """A member reads from an open download file.  None is open any more where the client has given up."""
+    files = blobs.download_files(daemon.process)
+    read = {key: counters.read_bytes for key, counters in stage.counters().items()}
+    now = [replace(one, read_bytes=read[one.key]) for one in seen if one.key in read]
+    if any(matching_blobs(one, files) for one in now):
+        return
+    blob = context.incident.blob
+    if (blob is not None and blob.name in {one.name for one in files}) or sessions.of_clients(
+        context.settings, daemon
+    ):
+        raise Refused("no layer of a pull belongs to it by now: a load or a build, perhaps")
 
 
 def _check_still(stage: Stage) -> None:

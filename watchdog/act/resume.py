@@ -88,8 +88,15 @@ def _culprit(context: Context) -> Iterator[Subject]:
         return
     with held_as_seen(incident.culprit) as subject, held_runtime(context.settings, incident.daemon) as daemon:
         check_descent(subject, daemon.key)
+        _check_reads_from_pipe(subject)
         _check_stopped(subject)
         yield subject
+
+
+def _check_reads_from_pipe(subject: Subject) -> None:
+    """What extracts is fed through a pipe; other children of a runtime, and their own, are not."""
+    if not (subject.process.descriptor(0) or "").startswith("pipe:"):
+        raise Refused(f"{subject.name} reads from no pipe: it is no part of an extraction")
 
 
 def _check_stopped(subject: Subject) -> None:

@@ -24,6 +24,8 @@ def held_runtime(settings: ActSettings, sample: Optional[ProcessSample]) -> Iter
     """Hold the runtime that an incident was seen under; Refused when it is not the runtime any more."""
     if sample is None:
         raise Refused("the incident does not say which process is the runtime")
+    if sample.key.pid == _INIT:  # everything on the host descends from it
+        raise Refused("the incident names the host's first process as the runtime")
     with held(sample.key) as subject:
         check_file(subject, sample)
         inode = _listener(settings)

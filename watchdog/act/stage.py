@@ -48,7 +48,7 @@ def held_stage(daemon: Subject, seen: Sequence[ProcessSample], culprit: ProcessK
     with ExitStack() as stack:
         root = stack.enter_context(held(seen[0].key))
         _check_root(root, daemon, seen[0])
-        pipes = _pipes_of(root.process)
+        pipes = _pipes_of(root.process, daemon.process)
         members = [root] + [stack.enter_context(held(key)) for key in _descendants(root.process)]
         holders = [one for one in members if _holds(one.process, pipes)]
         _check_members(holders, seen, culprit)
@@ -77,11 +77,18 @@ def _check_members(holders: Sequence[Subject], seen: Sequence[ProcessSample], cu
         raise Refused(f"process {culprit.pid}, which hung, has ended; what is left is another case")
 
 
-def _pipes_of(root: Process) -> FrozenSet[str]:
-    """The pipes that the runtime gave its child as standard input, output and error."""
-    links = (root.descriptor(number) for number in (0, 1, 2))
-    pipes = frozenset(link for link in links if link is not None and link.startswith("pipe:"))
-    if not pipes:
+def _pipes_of(root: Process, daemon: Process) -> FrozenSet[str]:
+    """The pipes that the runtime gave its child as standard input, output and error.
+
+    It feeds a decompressor and takes what comes out of it, and holds the other
+    ends.  Its other children (containerd, a proxy of a port) have at most the
+    runtime's own output.
+    """
+    links = [root.descriptor(number) or "" for number in (0, 1, 2)]
+    pipes = frozenset(link for link in links if link.startswith("pipe:"))
+    if not {links[0], links[1]} <= pipes or links[0] == links[1]:
+        raise Refused(f"process {root.pid} does not read from one pipe and write to another: no decompressor")
+    if not _holds(daemon, pipes):
         raise Refused(f"process {root.pid} has no pipe to the runtime: it is no decompressing stage")
     return pipes
 
