@@ -36,3 +36,7 @@ class Unavailable(WatchdogError):
 
 class Refused(WatchdogError):
     """A rule forbids the action; nothing was touched."""
+
+
+class NotRunning(WatchdogError):
+    """There is no agent that this run directory belongs to."""

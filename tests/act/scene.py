@@ -21,6 +21,7 @@ from tests.lab.faults import Fault, Form
 from tests.lab.lab import Lab
 from tests.lab.processes import SYSTEM_PATH, send, wait_until
 from watchdog.act.ledger import Ledger
+from watchdog.act.request import Request
 from watchdog.core.causes.finding import Cause, process_name
 from watchdog.core.extraction import BLOB_AHEAD_MAX_BYTES
 from watchdog.core.incident import Incident, Owed, State, incident_id
@@ -145,7 +146,7 @@ class Scene:
         return answer
 
     def run(
-        self, *arguments: str, crash: str = "", before: Sequence[str] = ()
+        self, *arguments: str, crash: str = "", before: Sequence[str] = (), stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one of our commands, perhaps under another program."""
         environment: Mapping[str, str] = {"PATH": SYSTEM_PATH, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -153,8 +154,19 @@ class Scene:
             environment = {**environment, "PULL_WATCHDOG_TEST_CRASH": crash}
         words = [*before, PYTHON, "-m", "watchdog", *arguments, "-c", str(self.agent.config)]
         return subprocess.run(
-            words, cwd=PROJECT, env=dict(environment), capture_output=True, timeout=120, check=False
+            words,
+            cwd=PROJECT,
+            env=dict(environment),
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
+
+    def ask(self, request: Request) -> Dict[str, Any]:
+        """Ask for something as the agent does; the answer."""
+        answer: Dict[str, Any] = json.loads(self.run("perform", stdin=request.to_json()).stdout)
+        return answer
 
     def act_traced(self, calls: str, remedy: str, incident: str, crash: str = "") -> List[str]:
         """Act under strace; a line for each of these system calls that succeeded: an independent witness."""

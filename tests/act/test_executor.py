@@ -14,6 +14,7 @@ from tests.act.scene import Scene
 from tests.lab.faults import Fault
 from watchdog import config as configuration
 from watchdog.act import executor as executor_module
+from watchdog.act import request as request_module
 from watchdog.act.executor import Executor, outcome_of
 from watchdog.config import Config
 from watchdog.core.causes.finding import Cause
@@ -100,7 +101,7 @@ class TestAnAction:
 class TestADeadline:
     def test_that_passes_is_told_as_expired(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(executor_module, "_ENTRY", "import time; time.sleep(60)")
-        monkeypatch.setattr(executor_module, "_WAIT_FOR_LOCK_S", 0.0)
+        monkeypatch.setattr(request_module, "WAIT_FOR_LOCK_S", 0.0)
         executor = Executor(
             Config(
                 policy=Policy(),

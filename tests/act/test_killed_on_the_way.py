@@ -14,6 +14,7 @@ from tests.lab.faults import Fault, Form
 from tests.lab.processes import wait_until
 from tests.lab.proxy import FaultProxy
 from watchdog.act.ledger import unfinished
+from watchdog.act.request import Request, Verb
 from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import Outcome
 
@@ -149,9 +150,9 @@ class TestANewAgent:
         incident = stopped(scene)
         scene.act("resume", incident, crash=point)
 
-        done = scene.run("act", "settle")
+        answer = scene.ask(Request(Verb.SETTLE))
 
-        assert done.returncode == 0, done.stderr.decode()
+        assert answer["outcome"] == "done", answer
         assert outcomes(scene) == {outcome: 1}
 
     def test_finds_nothing_to_settle_after_a_whole_action(self, scene: Scene) -> None:
@@ -159,6 +160,6 @@ class TestANewAgent:
         scene.act("resume", incident)
         before = scene.ledger
 
-        scene.run("act", "settle")
+        scene.ask(Request(Verb.SETTLE))
 
         assert scene.ledger == before

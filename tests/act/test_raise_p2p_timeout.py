@@ -11,6 +11,7 @@ import pytest
 from tests.act.p2p_scene import P2pScene, client, pulling, trickle
 from watchdog.act.ledger import unfinished
 from watchdog.act.raise_p2p_timeout import seconds_of
+from watchdog.act.request import Request, Verb
 from watchdog.core.causes.finding import Cause
 
 pytestmark = pytest.mark.lab
@@ -127,7 +128,7 @@ class TestKilled:
         rust.act(REMEDY, incident, crash="after_intent")
         config.write_bytes(before.replace(b"pieceTimeout: 2s", b"pieceTimeout: 600s"))
 
-        assert rust.run("act", "settle").returncode == 0
+        assert rust.ask(Request(Verb.SETTLE))["outcome"] == "done"
 
         assert config.read_bytes() == before
         assert unfinished(rust.ledger) == []

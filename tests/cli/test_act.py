@@ -42,27 +42,6 @@ def test_an_incident_of_another_boot_is_refused_and_told_to_people(host, dry):
     assert not (host.state_dir / "ledger.jsonl").exists()
 
 
-def test_the_name_that_the_agent_gave_to_an_action_is_kept(host):
-    words = [
-        "act",
-        "resume",
-        "--incident",
-        "pw-ffffffff",
-        "--json",
-        "--by-agent",
-        "--action",
-        "resume-00000001",
-    ]
-
-    assert host.call(*words).json["action"] == "resume-00000001"
-
-
-def test_settling_what_was_cut_short_is_quiet_when_nothing_was(host):
-    done = host.call("act", "settle", "--json")
-
-    assert (done.status, done.out, done.err) == (0, "", "")
-
-
 def test_reverting_when_nothing_is_in_force_is_fine(host):
     for words in (["--all"], ["--expired"], ["substitute_decompressor"]):
         done = host.call("revert", *words)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 import watchdog
+from watchdog.act.request import Request, Verb, deadline_s, refusal
 from watchdog.act.run import new_action_id
 from watchdog.config import Config
 from watchdog.core.observation import ActionFinished, ActionStarted, Observation, Outcome
@@ -25,8 +27,9 @@ from watchdog.host import command
 
 _TAKE_OVER = "take_over"
 _REPULL = Remedy.REPULL.value
-_UNDO_DEADLINE_S = 60.0
-_WAIT_FOR_LOCK_S = 10.0
+_MOST_ANSWER_BYTES = 1 << 20
+# Set where another unit has the rights that remedies need: its socket.
+SOCKET_VARIABLE = "PULL_WATCHDOG_ACT_SOCKET"
 # In isolated mode (-I) neither the environment nor the current directory decides what is imported.
 _ENTRY = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -70,15 +73,13 @@ class Executor:
             refusal = f"{self.in_flight} is in flight"
             self._news += [started, ActionFinished(action, incident, remedy, Outcome.REFUSED, refusal)]
             return action
-        words = ["act", remedy, "--incident", incident, "--action", action, "--by-agent"]
-        deadline_s = self._config.deadlines_ns[Remedy(remedy)] / 1e9 + _WAIT_FOR_LOCK_S
-        self._start(started, words, deadline_s)
+        self._start(started, Request(Verb.ACT, remedy, incident, action))
         return action
 
     def undo(self, action: str, remedy: str, incident: str) -> None:
         """Start the undoing of a lasting change."""
-        words = ["revert", action]
-        self._start(ActionStarted(f"undo-{action}", incident, f"undo_{remedy}"), words, _UNDO_DEADLINE_S)
+        started = ActionStarted(f"undo-{action}", incident, f"undo_{remedy}")
+        self._start(started, Request(Verb.UNDO, remedy, incident, action))
 
     def observe(self) -> Tuple[Observation, ...]:
         """What began and ended since the last call."""
@@ -95,8 +96,8 @@ class Executor:
             order.running.close()
         self._ends.close()
 
-    def _start(self, started: ActionStarted, words: Sequence[str], deadline_s: float) -> None:
-        running = command.start(command_line(self._config, words), deadline_s)
+    def _start(self, started: ActionStarted, request: Request) -> None:
+        running = _performed(self._config, request)
         self._orders[started.action] = Order(started, running)
         self._ends.register(running.fileno(), selectors.EVENT_READ)
         if started.remedy != _TAKE_OVER:
@@ -107,8 +108,8 @@ class Executor:
 
         The ledger learns what its actions have done, and what has outlived its time is undone.
         """
-        self._start(ActionStarted("settle", "", _TAKE_OVER), ["act", "settle"], _UNDO_DEADLINE_S)
-        self._start(ActionStarted("expired", "", _TAKE_OVER), ["revert", "--expired"], _UNDO_DEADLINE_S)
+        self._start(ActionStarted("settle", "", _TAKE_OVER), Request(Verb.SETTLE))
+        self._start(ActionStarted("expired", "", _TAKE_OVER), Request(Verb.UNDO_EXPIRED))
 
     def _finish(self, order: Order, completed: command.Completed) -> None:
         started = order.started
@@ -121,11 +122,38 @@ class Executor:
             self._news.append(finished)
 
 
-def command_line(config: Config, words: Sequence[str]) -> List[str]:
+def _performed(config: Config, request: Request) -> command.Running:
+    """`pull-watchdog perform`, started by us, or where we have no rights by the service manager."""
+    socket_path, patience_s = os.environ.get(SOCKET_VARIABLE), deadline_s(config, request)
+    if not socket_path:
+        return command.start(command_line(config), patience_s, stdin=request.to_json())
+    return command.Running(lambda: _ask(socket_path, request, patience_s), (socket_path,), patience_s)
+
+
+def command_line(config: Config) -> List[str]:
     """Our own command in a process of its own, with this interpreter and this package."""
     home = str(Path(watchdog.__file__).resolve().parents[1])
     chosen = ["-c", os.fspath(config.path)] if config.path else []
-    return [sys.executable, "-I", "-c", _ENTRY, home, *words, *chosen, "--json"]
+    return [sys.executable, "-I", "-c", _ENTRY, home, "perform", *chosen]
+
+
+def _ask(path: str, request: Request, patience_s: float) -> command.Completed:
+    """Send it to the socket of another unit, and wait for the answer on this thread."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(patience_s)
+        try:
+            channel.connect(path)
+            channel.sendall(request.to_json())
+        except OSError as error:
+            said = refusal(f"{path} takes no requests ({error}): is its unit running?")
+            return command.Completed((path,), None, said.encode())
+        try:
+            with channel.makefile("rb") as stream:
+                return command.Completed((path,), None, stream.read(_MOST_ANSWER_BYTES))
+        except socket.timeout:
+            return command.Completed((path,), None, expired=True)
+        except OSError as error:
+            return command.Completed((path,), None, stderr=str(error).encode())
 
 
 def outcome_of(completed: command.Completed) -> Tuple[Outcome, str]:

@@ -77,6 +77,7 @@ class Ledger:
     def _content(self) -> bytes:
         try:
             with open(self.path, "rb") as file:
+                self._check_owner(os.fstat(file.fileno()).st_uid)
                 content = file.read(READ_MAX_BYTES + 1)
         except FileNotFoundError:
             return b""
@@ -89,6 +90,11 @@ class Ledger:
                 f"{self.path} is larger than {READ_MAX_BYTES} bytes; move it aside to start anew"
             )
         return content
+
+    def _check_owner(self, user: int) -> None:
+        """Others may write beside it, the agent among them; they do not write it."""
+        if user not in (0, os.geteuid()):
+            raise LedgerError(f"{self.path} belongs to user {user}; no action until it is moved aside")
 
     def _check_header(self, line: bytes) -> None:
         try:

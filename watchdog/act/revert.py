@@ -7,6 +7,7 @@ Undoing twice is harmless.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import List, Sequence
@@ -26,6 +27,7 @@ from watchdog.host import proc
 
 ALL = "all"
 EXPIRED = "expired"
+NOTHING = "Nothing of that kind is in force."
 
 
 def revert(config: Config, target: str) -> List[Result]:
@@ -38,6 +40,20 @@ def revert(config: Config, target: str) -> List[Result]:
         ledger = Ledger(config.state_dir)
         chosen = _chosen(config, ledger.read(), target)
         return [_undo(config, ledger, entry) for entry in reversed(chosen)]
+
+
+def summary(results: Sequence[Result]) -> str:
+    """What undoing came to, as one line of JSON."""
+    detail = "; ".join(one.detail for one in results) or NOTHING
+    told = [json.loads(one.to_json()) for one in results]
+    return json.dumps({"outcome": worst(results).value, "detail": detail, "results": told})
+
+
+def worst(results: Sequence[Result]) -> Outcome:
+    """What the whole came to: done only if each was."""
+    order = (Outcome.EXPIRED, Outcome.FAILED, Outcome.REFUSED)
+    outcomes = {one.outcome for one in results}
+    return next((one for one in order if one in outcomes), Outcome.DONE)
 
 
 def due(config: Config, entries: Sequence[LedgerEntry]) -> List[LedgerEntry]:

@@ -15,7 +15,7 @@ from typing import List, Optional
 
 from watchdog import __version__
 from watchdog.cli.codes import EXIT_CODES, ExitCode
-from watchdog.errors import ConfigError, Refused, WatchdogError
+from watchdog.errors import ConfigError, NotRunning, Refused, WatchdogError
 
 PROGRAM = "pull-watchdog"
 COMMANDS = (
@@ -29,7 +29,9 @@ COMMANDS = (
     "pause",
     "ack",
     "replay",
+    "reload",
 )
+FOR_PROGRAMS = ("perform",)  # not in the list that --help shows
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -54,6 +56,8 @@ def code_of(error: Exception) -> ExitCode:
     """The exit code that belongs to an error."""
     if isinstance(error, ConfigError):
         return ExitCode.USAGE
+    if isinstance(error, NotRunning):
+        return ExitCode.NOT_RUNNING
     if isinstance(error, Refused):
         return ExitCode.REFUSED
     if isinstance(error, PermissionError):
@@ -71,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in (*COMMANDS, *FOR_PROGRAMS):
         module = importlib.import_module(f"watchdog.cli.{name}")
         module.add_parser(commands)
     return parser

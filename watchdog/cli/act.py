@@ -1,4 +1,4 @@
-"""`pull-watchdog act REMEDY --incident ID`: one action, by hand or by the agent.
+"""`pull-watchdog act REMEDY --incident ID`: one action, by a person's hand.
 
 It takes an incident and never a pid: what may be touched was seen and judged
 before, and is checked again now.  One action at a time on a host; a person's
@@ -12,13 +12,11 @@ from typing import Any, List, Tuple
 
 from watchdog.cli.codes import ExitCode
 from watchdog.cli.options import add_config, add_json, config_of
-from watchdog.config import Config
 from watchdog.core.observation import Outcome
 from watchdog.core.policy import Remedy
 from watchdog.errors import ConfigError
 
 _REMEDIES = [one.value for one in Remedy]
-SETTLE = "settle"  # not a remedy: what the agent asks for when it starts
 
 EXIT = {
     Outcome.DONE: ExitCode.OK,
@@ -31,12 +29,9 @@ EXIT = {
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("act", help="do what a remedy is for, on one incident")
-    parser.add_argument("remedy", choices=[*_REMEDIES, SETTLE], metavar="REMEDY", help=", ".join(_REMEDIES))
+    parser.add_argument("remedy", choices=_REMEDIES, metavar="REMEDY", help=", ".join(_REMEDIES))
     parser.add_argument("--incident", metavar="ID", help="as `incidents` shows it")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and touch nothing")
-    # What the agent says about an action that it starts itself.
-    parser.add_argument("--action", help=argparse.SUPPRESS)
-    parser.add_argument("--by-agent", action="store_true", help=argparse.SUPPRESS)
     add_config(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -45,29 +40,16 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Act, and print what became of it."""
     config = config_of(args)
-    if args.remedy == SETTLE:
-        return _settle(config)
     if not args.incident:
         raise ConfigError(f"act {args.remedy}: say on which incident: --incident ID, as `incidents` shows it")
-    from watchdog.act.gate import Who
     from watchdog.act.run import run_remedy
 
-    who = Who.AGENT if args.by_agent else Who.PERSON
-    result = run_remedy(config, Remedy(args.remedy), args.incident, args.dry_run, who, args.action)
+    result = run_remedy(config, Remedy(args.remedy), args.incident, args.dry_run)
     if args.json:
         print(result.to_json())
     else:
         print("\n".join([f"{result.remedy}: {result.outcome.value}: {result.detail}", *_steps(result.steps)]))
     return EXIT[result.outcome]
-
-
-def _settle(config: Config) -> int:
-    """Find out what became of actions whose process was killed, and write it into the ledger."""
-    from watchdog.act.run import settle_all
-
-    for said in settle_all(config):
-        print(said)
-    return ExitCode.OK
 
 
 def _steps(steps: Tuple[str, ...]) -> List[str]:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any, List
+from typing import Any
 
 from watchdog.cli.act import EXIT
 from watchdog.cli.options import add_config, add_json, config_of
 from watchdog.core.observation import Outcome
 from watchdog.errors import Refused, WatchdogError
-
-if TYPE_CHECKING:
-    from watchdog.act.run import Result
-
-NOTHING = "Nothing of that kind is in force."
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Undo, and print what became of it."""
     config = config_of(args)
-    from watchdog.act.revert import ALL, EXPIRED, revert
+    from watchdog.act.revert import ALL, EXPIRED, NOTHING, revert, summary, worst
 
     target = ALL if args.all else EXPIRED if args.expired else args.target
     try:
@@ -47,23 +42,6 @@ def run(args: argparse.Namespace) -> int:
         outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.FAILED
         print(json.dumps({"outcome": outcome.value, "detail": str(error)}))
         return EXIT[outcome]
-    print(_as_json(results) if args.json else _as_text(results))
-    return EXIT[_worst(results)]
-
-
-def _as_json(results: List[Result]) -> str:
-    detail = "; ".join(one.detail for one in results) or NOTHING
-    told = [json.loads(one.to_json()) for one in results]
-    return json.dumps({"outcome": _worst(results).value, "detail": detail, "results": told})
-
-
-def _as_text(results: List[Result]) -> str:
     lines = [f"{one.action}: {one.outcome.value}: {one.detail}" for one in results]
-    return "\n".join(lines) or NOTHING
-
-
-def _worst(results: List[Result]) -> Outcome:
-    """What the whole came to: done only if each was."""
-    order = (Outcome.EXPIRED, Outcome.FAILED, Outcome.REFUSED)
-    outcomes = {one.outcome for one in results}
-    return next((one for one in order if one in outcomes), Outcome.DONE)
+    print(summary(results) if args.json else "\n".join(lines) or NOTHING)
+    return EXIT[worst(results)]

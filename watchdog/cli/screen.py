@@ -44,6 +44,10 @@ class Screen:
         lines = [style(f"pull-watchdog {state['version']}", "bold") + f", {state['mode']} mode, up {up}"]
         lines += self._coloured(["yellow", "bold"], self._truth())
         lines += self._coloured(["red" if open_incidents(state) else "green"], state["sentence"])
+        if state["reload_problem"]:
+            lines += self._coloured(
+                ["yellow", "bold"], f"Configuration not reloaded: {state['reload_problem']}"
+            )
         for what in ("paused", "inhibited"):
             if state[what]:
                 lines += self._coloured(["yellow"], f"All action is {what}: {state[what]}")

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict
 
-from watchdog.errors import Unavailable, WatchdogError
+from watchdog.errors import NotRunning, Unavailable
 from watchdog.report.state import FILE_NAME, SCHEMA, start_ticks
 
 # The agent writes at least every ten seconds; twice that and a slow tick is late.
 STALE_AFTER_S = 25.0
-
-
-class NotRunning(WatchdogError):
-    """There is no agent that this run directory belongs to."""
 
 
 @dataclass(frozen=True)

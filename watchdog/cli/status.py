@@ -14,8 +14,9 @@ from typing import Any
 from watchdog.cli.codes import ExitCode
 from watchdog.cli.options import add_config, add_json, config_of
 from watchdog.cli.screen import Screen, open_incidents
-from watchdog.cli.statefile import NotRunning, Seen, read_state
+from watchdog.cli.statefile import Seen, read_state
 from watchdog.cli.text import style_for
+from watchdog.errors import NotRunning
 
 
 def add_parser(subparsers: Any) -> None:

@@ -126,6 +126,12 @@ class Metrics:
         )
         modes = {(mode.value,): mode is self._policy.mode for mode in Mode}
         yield _gauge("mode", "1 for the mode that is in force.", ["mode"], modes)
+        yield _gauge(
+            "config_last_reload_successful",
+            "1 while the configuration that was read last is in force.",
+            [],
+            {(): not vitals.reload_problem},
+        )
         yield _counter(
             "kernel_events_lost",
             "Kernel events that did not fit into the buffer; each loss is healed by a look at /proc.",

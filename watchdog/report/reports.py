@@ -77,12 +77,13 @@ class Reports:
         self._service.alive(tick.sentence)
         self._tell_problems()
 
-    def close(self) -> None:
-        """The agent ends in good order."""
-        self._service.stopping()
+    def close(self, for_good: bool) -> None:
+        """The agent ends in good order: `for_good`, or another one takes its place at once."""
         if self._server is not None:
             self._server.close()
-        self._state.remove()
+        if for_good:
+            self._service.stopping()
+            self._state.remove()
         self._writer.close(_CLOSE_WITHIN_S)
         self.log.close(_CLOSE_WITHIN_S)
 

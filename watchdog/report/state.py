@@ -84,6 +84,8 @@ def _of_vitals(vitals: Vitals) -> Dict[str, Any]:
         "ledger_usable": vitals.ledger_usable,
         "metrics": vitals.metrics_address,
         "dropped": dict(vitals.dropped),
+        "configured_monotonic_ns": vitals.configured_ns,
+        "reload_problem": vitals.reload_problem,
     }
 
 

@@ -14,6 +14,8 @@ class Vitals:
     tried.  `tick_ns`: how long the last tick took.  `action_in_flight`: its
     remedy, or "".  `metrics_address`: HOST:PORT that is really bound, or "".
     `dropped`: (queue, how many entries did not fit) since the start.
+    `configured_ns`: when the configuration was last read; `reload_problem`: why
+    what was read then is not in force, or "".
     """
 
     engine: str = ""
@@ -24,3 +26,5 @@ class Vitals:
     ledger_usable: bool = False
     metrics_address: str = ""
     dropped: Tuple[Tuple[str, int], ...] = ()
+    configured_ns: int = 0
+    reload_problem: str = ""

@@ -7,23 +7,29 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import Union
 
 from watchdog.cli.checks.check import Check, Patient, fail, ok, warn
 from watchdog.config import DEFAULT_PATH
 from watchdog.core.policy import Mode
 from watchdog.errors import LedgerError
+from watchdog.host import capabilities
 
 LEAST_FREE_BYTES = 64 << 20
 _SANE_WALL_NS = 1_700_000_000 * 10**9  # November 2023: before that nobody had this program
 
-# (bit of the capability, its name, what it is for); from include/uapi/linux/capability.h
-_CAPABILITIES = (
-    (1 << 19, "CAP_SYS_PTRACE", "to look into the runtime's processes"),
-    (1 << 5, "CAP_KILL", "to continue or end a hung process"),
-    (1 << 39 | 1 << 21, "CAP_BPF or CAP_SYS_ADMIN", "for the BPF engines"),
-    (1 << 38 | 1 << 21, "CAP_PERFMON or CAP_SYS_ADMIN", "for the BPF engines"),
-    (1 << 12, "CAP_NET_ADMIN", "for the process connector"),
+# What it is for, and which capabilities do: one of the alternatives.
+_TO_SEE = (
+    ("to look into the runtime's processes", ("CAP_SYS_PTRACE",), (capabilities.SYS_PTRACE,)),
+    ("to read what belongs to others", ("CAP_DAC_READ_SEARCH",), (capabilities.DAC_READ_SEARCH,)),
+    ("for the BPF engines", ("CAP_BPF", "CAP_SYS_ADMIN"), (capabilities.BPF, capabilities.SYS_ADMIN)),
+    (
+        "for the BPF engines",
+        ("CAP_PERFMON", "CAP_SYS_ADMIN"),
+        (capabilities.PERFMON, capabilities.SYS_ADMIN),
+    ),
 )
+_TO_ACT = (("to continue or end a hung process", ("CAP_KILL",), (capabilities.KILL,)),)
 
 
 def config(patient: Patient) -> Check:
@@ -41,16 +47,23 @@ def config(patient: Patient) -> Check:
 
 
 def rights(patient: Patient) -> Check:
-    """Root, and the capabilities that are needed."""
+    """The capabilities of the agent that runs, or of this process in its place."""
     if os.geteuid() != 0:
-        return fail(
-            "doctor is not run as root, so little can be seen", "run it as root; the agent needs it too"
-        )
-    effective = _effective_capabilities()
-    missing = [f"{name} ({purpose})" for bits, name, purpose in _CAPABILITIES if not effective & bits]
+        return fail("doctor is not run as root, so little can be seen", "run it as root")
+    agent = patient.state["pid"] if patient.state else "self"
+    user = _user_of(agent)
+    effective = capabilities.effective(agent)
+    # One that is not root has remedies done by another unit, which has its own rights.
+    needed = _TO_SEE if user else (*_TO_SEE, *_TO_ACT)
+    missing = [
+        f"{' or '.join(names)} ({purpose})"
+        for purpose, names, numbers in needed
+        if not any(capabilities.has(effective, one) for one in numbers)
+    ]
+    who = f"user {user}" if user else "root"
     if missing:
-        return warn(f"root, without {'; '.join(missing)}", "grant them in the unit or the container")
-    return ok("root, with every capability that is needed")
+        return warn(f"{who}, without {'; '.join(missing)}", "grant them in the unit or the container")
+    return ok(f"{who}, with every capability that is needed")
 
 
 def running(patient: Patient) -> Check:
@@ -180,11 +193,11 @@ def libraries(patient: Patient) -> Check:
     return ok(f"{python} with {', '.join(needed)}")
 
 
-def _effective_capabilities() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
-    return 0
+def _user_of(pid: Union[int, str]) -> int:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return 0
 
 
 def _existing(path: Path) -> Path:
