@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from watchdog.act import lock
+from watchdog.act.own_file import make_folder
 from watchdog.errors import Refused, Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,3 +76,54 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be opened"):
         take(tmp_path / "file" / "run")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    """Who can write to RUN_DIR could have any file emptied otherwise."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "lock").symlink_to(victim)
+
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        take(tmp_path)
+    assert victim.read_text() == "precious"
+
+
+def test_another_name_of_another_file_is_not_taken_for_it(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    os.link(victim, tmp_path / "lock")
+
+    with pytest.raises(Refused, match="is no plain file of ours"):
+        take(tmp_path)
+    assert victim.read_text() == "precious"
+
+
+def test_one_that_another_user_has_made_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    os.chown(tmp_path / "lock", 65534, 65534)
+
+    with pytest.raises(Refused, match="belongs to user 65534"):
+        take(tmp_path)
+
+
+class TestFolder:
+    """The directory beside RUN_DIR."""
+
+    def test_is_ours_alone_and_may_be_there_already(self, tmp_path: Path) -> None:
+        make_folder(tmp_path / "run-act")
+        make_folder(tmp_path / "run-act")
+
+        assert (tmp_path / "run-act").stat().st_mode & 0o777 == 0o755
+
+    def test_is_refused_where_others_can_write(self, tmp_path: Path) -> None:
+        folder = tmp_path / "run-act"
+        folder.mkdir()
+        folder.chmod(0o775)
+        with pytest.raises(Refused, match="root alone"):
+            make_folder(folder)
+
+    def test_is_refused_where_it_is_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "run-act").symlink_to(tmp_path)
+        with pytest.raises(Refused, match="root alone"):
+            make_folder(tmp_path / "run-act")

@@ -92,6 +92,31 @@ class TestTheIncident:
 
         assert "cannot be used" in host.refusal()
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("pid", "1"), ("pid", 1.0), ("start_ticks", None), ("comm", ["x"]), ("device", True)],
+    )
+    def test_must_have_each_field_of_its_type(self, host: Host, name: str, value: object) -> None:
+        record = to_record(incident(), proc.boot_id())
+        record["culprit"][name] = value
+        (host.records / "pw-1a2b3c4d.json").write_text(json.dumps(record))
+
+        assert "cannot be used: expected " in host.refusal()
+
+    def test_must_not_be_nested_without_end(self, host: Host) -> None:
+        (host.records / "pw-1a2b3c4d.json").write_text("[" * 100_000)
+
+        assert "cannot be used" in host.refusal()
+
+    def test_must_be_a_plain_file(self, host: Host) -> None:
+        path = host.records / "pw-1a2b3c4d.json"
+        path.rename(host.records / "elsewhere")
+        path.symlink_to("elsewhere")
+        assert "cannot be used" in host.refusal()
+        path.unlink()
+        os.mkfifo(path)
+        assert "is no plain file" in host.refusal()
+
     def test_must_be_in_the_file_of_its_name(self, host: Host) -> None:
         (host.records / "pw-other.json").write_text((host.records / "pw-1a2b3c4d.json").read_text())
 

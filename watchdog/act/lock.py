@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
+from watchdog.act.own_file import open_own
 from watchdog.errors import Refused, Unavailable
 
 _RETRY_S = 0.05
@@ -50,13 +51,13 @@ def flock_within(fd: int, seconds: float) -> bool:
 def hold(run_dir: Path, remedy: str, action: str, wait_s: float) -> Iterator[Held]:
     """Hold RUN_DIR/lock for the length of a block.
 
-    Raises Refused when another action holds it for longer than `wait_s`, and
-    Unavailable when the file cannot be opened.
+    Raises Refused when another action holds it for longer than `wait_s` or it is
+    not ours, and Unavailable when the file cannot be opened.
     """
     path = run_dir / "lock"
     try:
         run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise Unavailable(f"the lock {path} cannot be opened: {error.strerror}") from error
     held = Held(fd)

@@ -4,7 +4,7 @@ Law: a reload puts the whole file in force, so it is given only where the file
 holds nothing of somebody else's that waits for it.  That is known where the file
 is older than the process, where the runtime has told of a reload since (an event,
 of which it remembers its last 256), or where the very same content was checked
-by us before (RUN_DIR keeps its digests).  What the runtime says of itself must
+by us before (RUN_DIR-act keeps its digests).  What the runtime says of itself must
 agree with the file in any case.
 
 The effect is seen when an event of the reload comes that names the new value: a
@@ -22,7 +22,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from watchdog.act import json_text
+from watchdog.act import json_text, own_file
 from watchdog.act.daemon_json import Change, ConfigFile
 from watchdog.act.identity import Subject, check_not_held, handles
 from watchdog.act.settings import ActSettings
@@ -58,6 +58,7 @@ def remember(settings: ActSettings, daemon: Subject, file: ConfigFile, change: C
     """Note the content that was checked, and the one that the change makes of it."""
     texts = (file.text, json_text.exchanged(file.text, change.key, change.after))
     note = {"process": _process(daemon), "sha256": [_digest(one) for one in texts]}
+    own_file.make_folder(settings.own_dir)
     try:
         _note(settings).write_text(json.dumps(note))
     except OSError as error:
@@ -181,7 +182,7 @@ def _api(settings: ActSettings) -> DockerApi:
 
 
 def _note(settings: ActSettings) -> Path:
-    return settings.run_dir / f"daemon-json-{settings.runtime.name}.json"
+    return settings.own_dir / f"daemon-json-{settings.runtime.name}.json"
 
 
 def _is_checked(settings: ActSettings, daemon: Subject, text: str) -> bool:

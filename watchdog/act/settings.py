@@ -45,6 +45,11 @@ class ActSettings:
     hosts_file: Path = Path("/etc/hosts")
 
     @property
+    def own_dir(self) -> Path:
+        """Beside RUN_DIR, which the agent can write to: what root alone may have made (act/own_file)."""
+        return self.run_dir.with_name(f"{self.run_dir.name}-act")
+
+    @property
     def socket_path(self) -> Optional[str]:
         """The runtime's UNIX socket; None for a remote runtime, which is never acted upon."""
         scheme, _, path = self.runtime.socket.partition("://")

@@ -1,10 +1,11 @@
 """substitute_decompressor: gzip in the place of unpigz, for one runtime, for a while.
 
 For a fault that comes back.  First choice is a link: a file `unpigz` in an
-earlier directory of the runtime's own PATH, which leads over RUN_DIR to gzip.
-It is in force from the next layer on; RUN_DIR is gone after a reboot, and a link
-that leads nowhere is passed over.  Second choice is a bind mount of gzip over
-unpigz (act/bind_mount).  Both are undone by `revert`, and when their time is over.
+earlier directory of the runtime's own PATH, which leads over RUN_DIR-act to gzip.
+It is in force from the next layer on; RUN_DIR-act is gone after a reboot, and a link
+that leads nowhere is passed over.  Only root can make it lead anywhere again.
+Second choice is a bind mount of gzip over unpigz (act/bind_mount).  Both are undone
+by `revert`, and when their time is over.
 
 gzip does what the runtime asks of unpigz (`-d -c`); a person who calls unpigz
 without -d gets gzip too, as long as it lasts.
@@ -23,7 +24,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
-from watchdog.act import bind_mount
+from watchdog.act import bind_mount, own_file
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import current_key, held_runtime
 from watchdog.act.settings import ActSettings
@@ -225,21 +226,23 @@ def _check_looked_up_per_layer(settings: ActSettings) -> None:
 
 
 def _check_run_dir(settings: ActSettings, view: View) -> None:
-    """The runtime must see the same RUN_DIR as we do."""
+    """The runtime must see the same place of RUN_DIR as we do, and root alone may write there."""
+    place = str(settings.own_dir.parent)
     with view_of(os.getpid()) as ours:
-        mine, theirs = ours.look(str(settings.run_dir)), view.look(str(settings.run_dir))
+        mine, theirs = ours.look(place), view.look(place)
     if mine is None or theirs is None or mine.identity != theirs.identity:
-        raise Refused(
-            f"the runtime does not see {settings.run_dir}: it lives in a container or a root of its own"
-        )
+        raise Refused(f"the runtime does not see {place}: it lives in a container or a root of its own")
+    if not mine.is_root_only_directory:
+        raise Refused(f"others than root can write to {place}, and so could let the link lead elsewhere")
 
 
 def _between(settings: ActSettings) -> Path:
-    """The link in RUN_DIR, over which the first one leads."""
-    return settings.run_dir / f"unpigz-{settings.runtime.name}"
+    """The link in RUN_DIR-act, over which the first one leads."""
+    return settings.own_dir / f"unpigz-{settings.runtime.name}"
 
 
 def _make_link(settings: ActSettings, view: View, chosen: Substitution) -> None:
+    own_file.make_folder(settings.own_dir)
     between = _between(settings)
     with suppress(FileNotFoundError):
         between.unlink()
