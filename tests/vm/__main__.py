@@ -2,9 +2,10 @@
 
 First come the tests that need another Python only; with a selection for pytest they are left out.
 
-Prints one line for each check and a closing line `N passed, N failed`; exits 1
-when one failed.  Needs root, mmdebstrap, QEMU and e2fsprogs, and what the Debian
-package is built with.
+Prints one line for each check as it ends, a table of all, and a closing line
+`N passed, N failed`; exits 1 when one failed.
+
+Needs root, mmdebstrap, QEMU and e2fsprogs, and what the Debian package is built with.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         except CommandFailed as error:
             print(f"tests.vm: {error}", file=sys.stderr)
             return 2
-    print(tally.closing_line())
+    print("", *tally.table(), "", tally.closing_line(), sep="\n")
     return 0 if tally.good else 1
 
 

@@ -35,7 +35,7 @@ ExecStart=/bin/sh -c 'mount /dev/vdb /srv && exec sh /srv/start'
 """
 # Services of installed packages that take a port, a device or the processor.
 MASKED = (
-    *("docker-registry.service", "watchdog.service", "wd_keepalive.service"),
+    *("docker-registry.service", "watchdog.service", "wd_keepalive.service", "prometheus.service"),
     *("apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "e2scrub_all.timer"),
 )
 

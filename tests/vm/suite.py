@@ -10,6 +10,8 @@ _COMMON = (
     # The node: a runtime, a registry for it to pull from, and what pull-watchdog depends on.
     *("docker.io", "apparmor", "pigz", "docker-registry", "python3-psutil", "python3-structlog"),
     *("python3-prometheus-client", "python3-yaml", "python3-systemd", "python3-bpfcc"),
+    # Who scrapes it.
+    "prometheus",
     # Two packages with which it must share the name `watchdog`.
     *("python3-watchdog", "watchdog"),
     # For the tests themselves; the fake unpigz is compiled.

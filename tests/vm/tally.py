@@ -1,4 +1,4 @@
-"""What a guest tells, line by line, and how that is counted and shown.
+"""What a guest tells, line by line, and how that is counted, shown and put into a table.
 
 A line is `passed|failed|skipped SECONDS TITLE`, `| ...` for what belongs to the
 one before, or `end` when everything was said.
@@ -7,7 +7,8 @@ one before, or `end` when everything was said.
 from __future__ import annotations
 
 import collections
-from typing import Iterable, Iterator
+import contextlib
+from typing import Dict, Iterable, Iterator
 
 OUTCOMES = ("passed", "failed", "skipped")
 END = "end"
@@ -18,6 +19,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
+        self._cells: Dict[str, Dict[str, str]] = {}
+        self._seconds: Dict[str, float] = {}
 
     def follow(self, suite: str, lines: Iterable[str]) -> Iterator[str]:
         """One line for people for each check; a guest that did not come to its end has failed."""
@@ -35,7 +38,20 @@ class Tally:
 
     def _line(self, outcome: str, suite: str, title: str, seconds: str) -> str:
         self.counts[outcome] += 1
+        cell = {"passed": f"{seconds} s", "skipped": "-"}.get(outcome, outcome)
+        self._cells.setdefault(title, {})[suite] = cell
+        with contextlib.suppress(ValueError):
+            self._seconds[suite] = self._seconds.get(suite, 0.0) + float(seconds)
         return f"{outcome:8}{suite:10}{title}  ({seconds} s)"
+
+    def table(self) -> Iterator[str]:
+        """The table of the README: for each check and release how long it took, or that it failed."""
+        suites = list(dict.fromkeys(suite for cells in self._cells.values() for suite in cells))
+        yield f"| what was checked | {' | '.join(suites)} |"
+        yield "|---" * (len(suites) + 1) + "|"
+        for title, cells in self._cells.items():
+            yield f"| {title} | {' | '.join(cells.get(suite, '') for suite in suites)} |"
+        yield f"| all of it | {' | '.join(f'{self._seconds.get(one, 0.0) / 60:.0f} min' for one in suites)} |"
 
     def closing_line(self) -> str:
         """`N passed, N failed`, and the skipped if there are any."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import struct
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Iterator
@@ -14,7 +13,9 @@ from typing import Iterator
 from systemd import journal
 
 from tests.vm.inside.machine import prop, run, systemctl
-from tests.vm.inside.node import AGENT, DOCKER, Node
+from tests.vm.inside.node import AGENT, DOCKER, STATE_DIR, Node
+
+RECORDS = Path("/run/systemd/system/pull-watchdog.service.d/records.conf")
 
 # Says what it was told to, as dockerd would.
 LIAR = """\
@@ -63,7 +64,7 @@ def check_journal(node: Node, tmp_path: Path) -> None:
     """docker's own lines are read from the journal; whoever echoes them is not believed."""
     lie, truth = uuid.uuid4().hex, uuid.uuid4().hex
     node.begin("observe")
-    with _recording(node, tmp_path / "recording") as recording:
+    with _recording(node, "recording") as recording:
         _lie(lie, tmp_path)
         entries = run("journalctl", "-o", "json", "--no-pager", "-g", lie).splitlines()
         from_docker = [json.loads(one) for one in entries if f'"_SYSTEMD_UNIT":"{DOCKER}"' in one]
@@ -74,30 +75,34 @@ def check_journal(node: Node, tmp_path: Path) -> None:
         assert lie not in _log_lines(recording)
 
 
-def check_cursor(node: Node, tmp_path: Path) -> None:
-    """What docker wrote while no agent ran is read by the next one, and nothing is read twice."""
+def check_cursor(node: Node) -> None:
+    """The cursor in the journal is kept: what docker wrote while no agent ran is read, and nothing twice."""
     seen, missed = uuid.uuid4().hex, uuid.uuid4().hex
     node.begin("observe")
-    with _recording(node, tmp_path / "first") as first:
+    with _recording(node, "first") as first:
         _fail_to_pull(seen)
         node.wait("docker's line is seen", lambda: seen in _log_lines(first))
     _fail_to_pull(missed)
-    with _recording(node, tmp_path / "second") as second:
+    with _recording(node, "second") as second:
         node.wait("the line in between is seen", lambda: missed in _log_lines(second))
         assert seen not in _log_lines(second)
 
 
 @contextlib.contextmanager
-def _recording(node: Node, path: Path) -> Iterator[Path]:
-    """An agent in the place of the unit's own, which records what it observes."""
-    systemctl("stop", AGENT)
-    agent = subprocess.Popen(["pull-watchdog", "run", "--record", str(path)])
+def _recording(node: Node, name: str) -> Iterator[Path]:
+    """The unit's agent, restarted so that it records what it observes; stopped afterwards."""
+    path = STATE_DIR / name
+    RECORDS.parent.mkdir(parents=True, exist_ok=True)
+    RECORDS.write_text(f"[Service]\nExecStart=\nExecStart=/usr/bin/pull-watchdog run --record {path}\n")
     try:
-        node.wait("the agent sees docker", lambda: node.seen_pid)
+        systemctl("stop", AGENT)
+        systemctl("daemon-reload")
+        node.start()
         yield path
     finally:
-        agent.terminate()
-        agent.wait(60)
+        RECORDS.unlink()
+        systemctl("daemon-reload")
+        systemctl("stop", AGENT)
 
 
 def _fail_to_pull(token: str) -> None:

@@ -9,8 +9,8 @@ from typing import List, Set
 
 from tests.lab import images, sight
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import main_pid, members, mount_namespace, run, systemctl, wait_until
-from tests.vm.inside.node import AGENT, STATE_DIR, Node
+from tests.vm.inside.machine import main_pid, members, mounts, run, systemctl, wait_until
+from tests.vm.inside.node import AGENT, CONTAINERD_PULLS, STATE_DIR, Node
 from tests.vm.inside.telling import tell_more
 from tests.vm.suite import Suite
 
@@ -83,23 +83,21 @@ def check_substituted(node: Node) -> None:
 
 
 def check_mounted(node: Node) -> None:
-    """Where no link will do, the confined agent's bind mount reaches the host, and dpkg takes it away."""
-    marker = Path("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1")
-    marker.mkdir(parents=True)  # as if containerd pulled images here too
+    """Where no link will do, the confined remedy's bind mount reaches the host, and dpkg takes it away."""
+    CONTAINERD_PULLS.mkdir(parents=True)
     try:
         incident = _spinning(node)
         tell_more(str(node.act("substitute_decompressor", incident, "--dry-run")))
         told = node.act("substitute_decompressor", incident)
         assert told["outcome"] == "done", told
         target = str(node.unpigz.path)
-        assert target in _mounts()
-        assert mount_namespace(main_pid(AGENT)) == mount_namespace(1)
+        assert target in mounts()
         _freed(node, incident)
         assert run("pigz", "--version").startswith("pigz")
         run("dpkg", "-i", *map(str, Path("/root").glob("pigz_*.deb")))
-        assert target not in _mounts()
+        assert target not in mounts()
     finally:
-        marker.rmdir()
+        CONTAINERD_PULLS.rmdir()
 
 
 def check_restart_of_the_agent(node: Node) -> None:
@@ -167,8 +165,3 @@ def _links() -> List[str]:
     """Links named unpigz in the folders of docker's PATH, apart from the fake's own and pigz's own."""
     places = (Path(folder, "unpigz") for folder in ("/usr/local/sbin", "/usr/sbin"))
     return [str(place) for place in places if place.is_symlink()]
-
-
-def _mounts() -> List[str]:
-    """Where something is mounted, as the host sees it."""
-    return [line.split()[4] for line in Path("/proc/1/mountinfo").read_text().splitlines()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -70,9 +70,8 @@ def check_live_restore(node: Node, live_restore: None, tmp_path: Path) -> None:
     """With live-restore the agent restarts docker by itself, and a container goes on meanwhile."""
     node.limit_starts("1s")
     container = _running_container(tmp_path)
-    life = ("docker", "inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}", container)
     try:
-        old, before = node.dockerd, run(*life)
+        old, before = node.dockerd, _lives([container])
         node.begin("enforce", remedies={"kill_decompressor": "off", "restart_runtime": "on"})
         node.unpigz.install(Form.BINARY)
         node.unpigz.arm(Fault.SPIN, runs=1)
@@ -83,10 +82,62 @@ def check_live_restore(node: Node, live_restore: None, tmp_path: Path) -> None:
         assert [(one["name"], one["outcome"]) for one in incident["actions"][:1]] == [
             ("restart_runtime", "done")
         ]
-        assert run(*life) == before and before.strip().endswith("true")
+        assert _lives([container]) == before and before.strip().endswith("true")
         assert node.pull(images.SMALL).wait(300) == 0
     finally:
         run("docker", "rm", "-f", container)
+
+
+LAST_RESORT = {
+    "remedies": {"substitute_decompressor": "off", "disable_pigz": "on", "restart_runtime": "on"},
+    # One kill and what it pulls again; then it has come back.
+    "budgets": {"kill_decompressor": {"count": 1}},
+}
+
+
+def check_last_resort(node: Node, live_restore: None, tmp_path: Path) -> None:
+    """What comes back ends, without a substitution, in a docker without pigz, and its containers run on."""
+    node.limit_starts("1s")
+    containers = [_running_container(tmp_path / name) for name in ("one", "two")]
+    try:
+        old, before = node.dockerd, _lives(containers)
+        node.begin("enforce", **LAST_RESORT)
+        node.unpigz.install(Form.BINARY)
+        node.unpigz.arm(Fault.SPIN)
+        node.pull(images.SMALL)
+        node.wait("docker is restarted", lambda: node.dockerd not in (0, old), 180.0)
+        node.wait("it has done so", lambda: ("disable_pigz", "done") in _acts(node))
+        tell_more("; ".join(f"{name} {outcome}" for name, outcome in _acts(node)))
+        assert environment(node.dockerd)["MOBY_DISABLE_PIGZ"] == "true"
+        assert _lives(containers) == before and before.count("true") == 2
+        assert node.pull(images.SMALL).wait(300) == 0  # unpigz would still spin
+        node.wait("nothing is open", lambda: not _open(node))
+        assert _lives(containers) == before
+    finally:
+        run("docker", "rm", "-f", *containers)
+        run("pull-watchdog", "revert", "--all", check=False)
+
+
+def check_last_resort_refused(node: Node, tmp_path: Path) -> None:
+    """The same with live-restore off: refused with that reason, docker and its containers untouched."""
+    node.restart_docker()
+    node.limit_starts("1s")
+    containers = [_running_container(tmp_path / name) for name in ("one", "two")]
+    try:
+        old, before = node.dockerd, _lives(containers)
+        node.begin("enforce", **LAST_RESORT)
+        node.unpigz.install(Form.BINARY)
+        node.unpigz.arm(Fault.SPIN)
+        node.pull(images.SMALL)
+        incident = node.incident("decompressor_spinning", "gave_up")
+        tell_more(incident["next"])
+        refused = [one for one in incident["actions"] if one["outcome"] == "refused"]
+        assert {one["name"] for one in refused} == {"disable_pigz", "restart_runtime"}
+        assert all("live-restore is off" in one["detail"] for one in refused), refused
+        assert node.dockerd == old and _lives(containers) == before
+        assert not ENV_FILE.exists() or ENV_FILE.read_text() == ""
+    finally:
+        run("docker", "rm", "-f", *containers)
 
 
 def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
@@ -139,10 +190,25 @@ def check_drop_in() -> None:
     assert prop(DOCKER, "ActiveState") == "active"
 
 
+def _lives(containers: List[str]) -> str:
+    """Which processes the containers are, and since when."""
+    life = "{{.Id}} {{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}"
+    return run("docker", "inspect", "-f", life, *containers)
+
+
+def _acts(node: Node) -> List[Tuple[str, str]]:
+    """All actions so far, each with its outcome."""
+    return [(act["name"], act["outcome"]) for one in node.incidents() for act in one["actions"]]
+
+
+def _open(node: Node) -> List[str]:
+    return [one["id"] for one in node.incidents() if one["state"] in ("confirmed", "acting", "verifying")]
+
+
 def _running_container(work: Path) -> str:
     """A container that does nothing, without a network."""
     root = work / "root"
-    root.mkdir()
+    root.mkdir(parents=True)
     source = work / "pause.c"
     source.write_text(PAUSE)
     run("cc", "-static", "-o", str(root / "pause"), str(source))

@@ -7,11 +7,10 @@ from typing import Iterator
 
 import pytest
 
-from tests.vm.inside.machine import codename, run, show, wait_until  # noqa: F401
+from tests.vm.inside import package
+from tests.vm.inside.machine import codename
 from tests.vm.inside.node import Node
 from tests.vm.suite import SUITES, Suite
-
-DIST = Path("/srv/dist")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +21,7 @@ def suite() -> Suite:
 
 @pytest.fixture(scope="session")
 def installed() -> None:
-    run("dpkg", "-i", *(str(one) for one in DIST.glob("*.deb")), deadline_s=300.0)
+    package.install(package.built())
 
 
 @pytest.fixture(scope="session")

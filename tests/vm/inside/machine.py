@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 T = TypeVar("T")
 # An emulated machine, on processors that it shares: all deadlines are stretched.
@@ -28,6 +27,19 @@ def run(*command: str, deadline_s: float = COMMAND_DEADLINE_S, check: bool = Tru
     said = done.stdout.decode(errors="replace")
     assert done.returncode == 0 or not check, f"{' '.join(command)}: status {done.returncode}: {said[-3000:]}"
     return said
+
+
+def ends_with(*command: str) -> Tuple[int, str]:
+    """The exit status of a program that may fail, and what it prints."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=COMMAND_DEADLINE_S * PATIENCE,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(errors="replace")
 
 
 def run_json(*command: str) -> Any:
@@ -94,8 +106,9 @@ def members(unit: str) -> List[int]:
     return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
 
 
-def mount_namespace(pid: int) -> str:
-    return os.readlink(f"/proc/{pid}/ns/mnt")
+def mounts() -> List[str]:
+    """Where something is mounted, as the host sees it."""
+    return [line.split()[4] for line in Path("/proc/1/mountinfo").read_text().splitlines()]
 
 
 def codename() -> str:

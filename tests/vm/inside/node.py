@@ -23,7 +23,7 @@ from tests.vm.inside.machine import journal, main_pid, run, run_json, systemctl,
 T = TypeVar("T")
 AGENT = "pull-watchdog.service"
 DOCKER = "docker.service"
-UNIT = Path("/usr/lib/systemd/system/pull-watchdog.service")
+UNITS = Path("/usr/lib/systemd/system")
 CONFIG = Path("/etc/pull-watchdog/config.yaml")
 STATE_DIR, RUN_DIR = Path("/var/lib/pull-watchdog"), Path("/run/pull-watchdog")
 # The usual ones are for real machines.
@@ -33,6 +33,10 @@ DEADLINES = {
     "substitute_decompressor": "2m",
     "restart_runtime": "10m",
 }
+# What a unit does and when, which a command by hand has of its own.
+NOT_OF_CONFINEMENT = ("Type=", "Exec", "Standard", "Restart", "Timeout", "KillMode=", "SuccessExitStatus=")
+# While this is there, it looks as if containerd pulled images on this node too.
+CONTAINERD_PULLS = Path("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1")
 START_LIMIT = Path("/run/systemd/system/docker.service.d/start-limit.conf")
 
 
@@ -59,9 +63,16 @@ class Node:
         self._only_observes = False
         self.configure(mode, **options)
         systemctl("stop", AGENT)
-        for folder in (STATE_DIR, RUN_DIR):
-            shutil.rmtree(folder, ignore_errors=True)
+        self._forget()
         self.start()
+
+    def _forget(self) -> None:
+        """Empty its directories; they and the socket in them are not the agent's."""
+        for one in (*STATE_DIR.iterdir(), *RUN_DIR.iterdir()):
+            if one.is_dir():
+                shutil.rmtree(one)
+            elif not one.is_socket():
+                one.unlink()
 
     def configure(self, mode: str, **options: Any) -> None:
         content = {"mode": mode, "deadlines": DEADLINES, **options}
@@ -120,7 +131,7 @@ class Node:
         return "\n".join([*brief, journal(AGENT, 25)])
 
     def act(self, remedy: str, incident: str, *options: str) -> Dict[str, Any]:
-        """Act by a person's hand, as confined as the agent is; what became of it."""
+        """Act by a person's hand, as confined as the unit that acts for the agent; what became of it."""
         command = ("pull-watchdog", "act", remedy, "--incident", incident, "--json", *options)
         confined = [f"--property={line}" for line in _confinement()]
         told: Dict[str, Any] = run_json("systemd-run", "--quiet", "--wait", "--pipe", *confined, *command)
@@ -180,6 +191,7 @@ class Node:
 
 
 def _confinement() -> List[str]:
-    """The settings of the agent's unit that confine it."""
-    text = UNIT.read_text().partition("# --- confinement ---")[2].partition("[Install]")[0]
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
+    """The settings that confine the unit which acts."""
+    lines = (UNITS / "pull-watchdog-act@.service").read_text().partition("[Service]")[2].splitlines()
+    settings = [line for line in lines if "=" in line and not line.startswith("#")]
+    return [line for line in settings if not line.startswith(NOT_OF_CONFINEMENT)]
