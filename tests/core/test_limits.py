@@ -62,6 +62,31 @@ def test_what_was_on_its_way_comes_on_top_of_a_buffer_that_is_full():
     assert infer_limit([AttemptEnd(End.FIN, size // 10) for size in sizes]) is None
 
 
+def test_ends_further_apart_are_alike_where_their_durations_lie_apart_much_further():
+    """Measured with proxy_max_temp_file_size at 400 MiB, and 25 and then 15 MB a second to the client."""
+    first = AttemptEnd(End.FIN, 434_256_836, duration_ns=15_567_998_460, silence_ns=509_297_396)
+    second = AttemptEnd(End.FIN, 461_629_693, duration_ns=29_547_260_761, silence_ns=598_529_197)
+    limit = infer_limit([first, second])
+    assert limit is not None and (limit.kind, limit.value) == (LimitKind.SIZE, 434_256_836)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [attempt(mib=414, lasted_s=60), attempt(mib=440, lasted_s=66)],
+        [attempt(mib=414, lasted_s=15.6), attempt(mib=480, lasted_s=60)],
+        [attempt(mib=41.4, lasted_s=15.6), attempt(mib=44, lasted_s=29.5)],
+        [attempt(End.UNKNOWN, mib=414, lasted_s=15.6), attempt(mib=440, lasted_s=29.5)],
+        [attempt(mib=414, lasted_s=15.6), attempt(mib=440)],
+        [attempt(mib=414, lasted_s=15.6), attempt(mib=440, lasted_s=29.5, silent_s=3)],
+        [attempt(mib=414, lasted_s=15.6), attempt(mib=440, lasted_s=29.5), attempt(mib=100, lasted_s=9)],
+    ],
+    ids=["one rate", "too far", "small", "no FIN", "no duration", "silent", "a third"],
+)
+def test_ends_as_far_apart_for_another_reason_are_none(attempts):
+    assert infer_limit(attempts) is None
+
+
 @pytest.mark.parametrize(
     ("attempts"),
     [

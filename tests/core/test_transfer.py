@@ -333,6 +333,46 @@ def test_another_daemon_begins_anew(network: Network) -> None:
     assert seen(network, layer).attempts == () and seen(network, layer).samples == 0
 
 
+def test_bytes_that_came_after_the_last_look_end_the_silence_at_an_unknown_moment() -> None:
+    """The agent was late: it saw the layer four seconds before its connection was gone."""
+    network = Network(sees=True)
+    layer = network.layer()
+    network.tick(4)
+    network._advance(layer, 4.0)
+    network.now_ns += 4 * SECOND_NS
+    network.cut(layer)
+    network.look()
+    (attempt,) = seen(network, layer).attempts
+    assert attempt.layer_bytes == 40 * MB and attempt.silence_ns is None
+
+
+def test_a_silence_that_nobody_looked_at_is_one_where_nothing_has_come() -> None:
+    network = Network(sees=True)
+    layer = network.layer()
+    network.tick(4)
+    network.now_ns += 4 * SECOND_NS
+    network.cut(layer)
+    network.look()
+    (attempt,) = seen(network, layer).attempts
+    assert attempt.layer_bytes == 20 * MB and attempt.silence_ns == 4 * SECOND_NS
+
+
+def test_the_next_attempt_begins_where_the_file_stands_though_the_last_look_was_not_certain() -> None:
+    """A disk that was slow for a moment: what had arrived was not in the file yet."""
+    network = Network(sees=True)
+    layer = network.layer(total=900 * MB)
+    network.tick(4)
+    assert layer.wire is not None
+    layer.wire.receive(15 * MB, network.now_ns)
+    network.look()
+    layer.size += 15 * MB
+    network.cut(layer)
+    network.look()
+    network.tick(9)
+    first, second = seen(network, layer).attempts
+    assert (first.from_bytes, first.layer_bytes, second.from_bytes) == (0, 35 * MB, 35 * MB)
+
+
 # --- lines of the log, as dockerd 20.10.24 and 19.03 wrote them ----------------------------------
 
 RESET = (

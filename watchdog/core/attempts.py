@@ -44,7 +44,8 @@ class Attempt:
     """One attempt at a layer.
 
     `from_bytes`: where in the layer it began, 0 for from zero.  `layer_bytes`:
-    what it brought of the layer.  `last_byte_ns` None: not a byte came.
+    what it brought of the layer.  `last_byte_ns` None: not a byte came, or
+    nobody looked when the last one did.
     `quiet_since_ns` is the last byte before its last silence of two seconds or
     more, `quiet_at_bytes` what it had brought by then.
     `limit` is m of dockerd's "retrying (n/m)" and `number` its n, where the log told.

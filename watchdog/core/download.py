@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Mapping, Optional, Sequence, Tuple
 
-from watchdog.core.attempts import FAILED, JOIN_WITHIN_NS, QUIET_NS, Attempt, Ending, Failure
+from watchdog.core.attempts import FAILED, JOIN_WITHIN_NS, QUIET_NS, TAIL_BYTES, Attempt, Ending, Failure
 from watchdog.core.extraction import GAP_TICKS
 from watchdog.core.feeding import Feed, Stand
 from watchdog.core.observation import BlobSample, ConnectionSample, ProcessKey, TransferScan
@@ -172,15 +172,18 @@ def with_waiting(one: Download, waiting: Tuple[ConnectionSample, ...], contested
 
 
 def ended(one: Download, at_ns: int, ending: Ending) -> Download:
-    """The download whose present attempt is over."""
+    """The download whose present attempt is over; where it stands the next one begins."""
     last = one.attempts[-1]
+    ended_ns = max(at_ns, last.last_byte_ns or last.began_ns)
+    layer_bytes = max(last.layer_bytes, one.blob.size_bytes - last.from_bytes)
     over = replace(
         last,
         ending=ending,
-        ended_ns=max(at_ns, last.last_byte_ns or last.began_ns),
-        layer_bytes=max(last.layer_bytes, one.blob.size_bytes - last.from_bytes),
+        ended_ns=ended_ns,
+        layer_bytes=layer_bytes,
+        last_byte_ns=None if _ended_unseen(last, ended_ns, layer_bytes) else last.last_byte_ns,
     )
-    return replace(one, attempts=(*one.attempts[:-1], over))
+    return replace(one, attempts=(*one.attempts[:-1], over), offset_bytes=one.blob.size_bytes)
 
 
 def with_failure(one: Download, failure: Failure) -> Download:
@@ -225,6 +228,12 @@ def subject_of(failure: Failure, downloads: Sequence[Download]) -> Optional[Down
     begun_anew = [one for one in idle if one.cut_backs and one.since_ns == one.at_ns]
     found = begun_anew or idle
     return found[0] if len(found) == 1 else None
+
+
+def _ended_unseen(last: Attempt, ended_ns: int, layer_bytes: int) -> bool:
+    """Whether bytes came after the last look at it, which was too long ago to say when."""
+    came = layer_bytes - last.layer_bytes > TAIL_BYTES
+    return came and last.last_byte_ns is not None and ended_ns - last.last_byte_ns > QUIET_NS
 
 
 def _request_is_gone(last: Download, scan: TransferScan) -> bool:

@@ -110,6 +110,8 @@ _TOTAL_TOLERANCE_NS = 2 * SECOND_NS
 _SIZE_TOLERANCE_RATIO = 0.02
 _BUFFERED_BYTES = 24 << 20  # what the kernels on the way hold when a proxy that buffers gives up
 _MANY_TIMES = 10  # that is no tolerance for sizes of which it would be much
+_BUFFERED_RATIO = 0.12  # measured: 11 to 64 MiB beyond a limit of 400, by the client's rate and the kernels
+_FOLD = 3  # sizes that lie that far apart are alike if their durations lie so many times further
 _SAME_MOMENT_NS = SECOND_NS
 _LEAST_SIZE_BYTES = 1 << 20  # below, equal sizes are error pages and headers
 _TEMP_FILE_UP_TO_BYTES = int(1.3 * GIB)  # the file, buffers, and what the client took meanwhile
@@ -230,7 +232,7 @@ def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     if len(sizes) < len(attempts) or min(sizes) < _LEAST_SIZE_BYTES or _went_silent(attempts):
         return None
     temp_file = all(is_temp_file_mark(size) for size in sizes)
-    if _spread(sizes) > _size_tolerance(attempts, sizes) and not temp_file:
+    if not temp_file and not _sizes_alike(attempts, sizes):
         return None
     if _durations_alike(attempts) and not temp_file:
         return None  # equal in both: a rate, and one cannot tell which limit it was
@@ -246,11 +248,27 @@ def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     )
 
 
-def _size_tolerance(attempts: Sequence[AttemptEnd], sizes: Sequence[int]) -> float:
-    """How far equal sizes may lie apart.  A proxy that buffers sends its FIN behind what is on its way."""
-    usual = _SIZE_TOLERANCE_RATIO * max(sizes)
-    is_buffered = all(one.end is End.FIN for one in attempts) and min(sizes) > _MANY_TIMES * _BUFFERED_BYTES
-    return max(usual, _BUFFERED_BYTES) if is_buffered else usual
+def _sizes_alike(attempts: Sequence[AttemptEnd], sizes: Sequence[int]) -> bool:
+    """Whether sizes are equal, as nearly as what ends them counts.
+
+    A proxy that buffers sends its FIN behind what the client took before the
+    buffer was in use, and what was on its way when it was full.  The faster the
+    client, the more.
+    """
+    apart = _apart(sizes)
+    if apart <= _SIZE_TOLERANCE_RATIO:
+        return True
+    if not all(one.end is End.FIN for one in attempts) or min(sizes) <= _MANY_TIMES * _BUFFERED_BYTES:
+        return False
+    return _spread(sizes) <= _BUFFERED_BYTES or _sizes_alone_alike(attempts, apart)
+
+
+def _sizes_alone_alike(attempts: Sequence[AttemptEnd], apart: float) -> bool:
+    """Whether sizes that lie this far apart are near beside the durations: no rate made them so."""
+    durations = [one.duration_ns for one in attempts if one.duration_ns is not None]
+    if len(durations) < len(attempts) or apart > _BUFFERED_RATIO:
+        return False
+    return _apart(durations) >= _FOLD * apart
 
 
 def _total_time(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
@@ -289,6 +307,11 @@ def _nearest(
 
 def _spread(values: Sequence[int]) -> int:
     return max(values) - min(values)
+
+
+def _apart(values: Sequence[int]) -> float:
+    """How far values lie apart, as a part of the largest."""
+    return _spread(values) / max(*values, 1)
 
 
 def _middle(values: Sequence[int]) -> int:
