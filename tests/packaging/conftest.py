@@ -48,6 +48,10 @@ def run(*command: str, deadline_s: float = 60.0, cwd: Path = CHECKOUT) -> str:
 def installed_paths() -> List[str]:
     """Every file that is installed, and nothing else: the list that both packages are held against."""
     modules = sorted(str(one.relative_to(CHECKOUT)) for one in (CHECKOUT / "watchdog").rglob("*.py"))
+    units = sorted((PACKAGING / "systemd").glob("*.service*/*.conf")) + [
+        one for one in (PACKAGING / "systemd").iterdir() if one.suffix in (".service", ".socket")
+    ]
+    declared = [kind for kind in ("sysusers", "tmpfiles") if (PACKAGING / f"systemd/{kind}.conf").exists()]
     return sorted(
         [
             "/etc/pull-watchdog/config.yaml",
@@ -58,12 +62,13 @@ def installed_paths() -> List[str]:
             "/usr/lib/pull-watchdog/probes/pull_watchdog.bpf.c",
             "/usr/lib/pull-watchdog/probes/pull_watchdog.bpf.o",
             "/usr/lib/pull-watchdog/probes/tcp_life.bpf.c",
-            "/usr/lib/systemd/system/docker.service.d/pull-watchdog.conf",
-            "/usr/lib/systemd/system/pull-watchdog.service",
-            "/usr/lib/tmpfiles.d/pull-watchdog.conf",
+            "/usr/share/bash-completion/completions/pull-watchdog",
+            "/usr/share/fish/vendor_completions.d/pull-watchdog.fish",
             "/usr/share/pull-watchdog/grafana/dashboard.json",
             "/usr/share/pull-watchdog/prometheus/alerts.yml",
             "/usr/share/pull-watchdog/prometheus/scrape.yml",
+            *(f"/usr/lib/systemd/system/{one.relative_to(PACKAGING / 'systemd')}" for one in units),
+            *(f"/usr/lib/{kind}.d/pull-watchdog.conf" for kind in declared),
             *(f"/usr/share/pull-watchdog/{module}" for module in modules),
         ]
     )
