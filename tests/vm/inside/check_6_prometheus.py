@@ -19,6 +19,7 @@ from tests.vm.inside.telling import tell_more
 
 INSTALLED = Path("/usr/share/pull-watchdog/prometheus")
 ADDRESS = "127.0.0.1:9090"
+METRICS = "http://127.0.0.1:9847/metrics"
 # The alert waits for 2 minutes, and its data come every 15 s.
 FIRES_WITHIN_S = 200.0
 
@@ -87,15 +88,13 @@ def check_scraped_and_alerted(node: Node, prometheus: Prometheus) -> None:
     assert pull.wait(300) == 0
 
 
-def check_well_formed(node: Node, prometheus: Prometheus) -> None:
+def check_well_formed(node: Node, prometheus: Prometheus, tmp_path: Path) -> None:
     """promtool finds what it serves well-formed, each rule is evaluated, and a healthy node alerts nobody."""
     node.observe()
-    run(
-        "sh",
-        "-ec",
-        "/usr/bin/python3 -c 'import sys, urllib.request as u; sys.stdout.buffer.write("
-        'u.urlopen("http://127.0.0.1:9847/metrics").read())\' | promtool check metrics',
-    )
+    served = tmp_path / "served"
+    with urllib.request.urlopen(METRICS, timeout=60) as answer:
+        served.write_bytes(answer.read())
+    run("sh", "-c", f"promtool check metrics <{served}")
     node.wait("every rule was evaluated", lambda: {one["health"] for one in prometheus.rules()} == {"ok"})
     assert prometheus.alerts("firing") == {}
     tell_more(f"pending: {sorted(prometheus.alerts('pending'))}")
