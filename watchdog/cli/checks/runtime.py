@@ -91,7 +91,8 @@ def live_restore(patient: Patient) -> Check:
         return ok(f"on; {running} and would go on through a restart")
     return warn(
         f"off; {running}",
-        "restart_runtime and disable_pigz are refused while any runs; all other remedies work",
+        'put "live-restore": true into daemon.json and `systemctl reload docker`: until then restart_runtime '
+        "and disable_pigz are refused while a container runs; all other remedies work",
     )
 
 
