@@ -52,6 +52,29 @@ class TestHolding:
         with pytest.raises(Refused, match=f"process {sleeper.pid} "), held_as_seen(sample):
             pass
 
+    def test_one_that_has_left_a_group_behind_has_ended_too(self) -> None:
+        """Its number is still in use, as the name of a group."""
+        shell = subprocess.Popen(
+            ["sh", "-c", "sleep 60 & echo $!; read never"],
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert shell.stdin is not None and shell.stdout is not None
+        left = int(shell.stdout.readline())
+        try:
+            sample = seen(shell.pid)
+            shell.kill()
+            shell.wait(10)
+            os.killpg(shell.pid, 0)
+
+            with pytest.raises(Refused, match=f"process {shell.pid} has ended"), held_as_seen(sample):
+                pass
+        finally:
+            os.kill(left, signal.SIGKILL)
+            shell.stdin.close()
+            shell.stdout.close()
+
     def test_one_whose_pid_was_recycled_is_refused_and_unharmed(self) -> None:
         first = subprocess.Popen(["sleep", "60"])
         sample = seen(first.pid)

@@ -192,7 +192,10 @@ def test_a_decompressor_that_outlives_its_daemon_is_not_touched_any_more(scene):
     scene.tick(30)
 
     assert scene.decided == []
-    assert "not seen to stand still" in scene.incident["next"]
+    assert (scene.incident["state"], scene.incident["next"]) == (
+        "gone",
+        "its runtime was replaced by another process",
+    )
 
 
 def test_a_pull_of_the_new_daemon_is_another_incident(scene):

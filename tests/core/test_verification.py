@@ -59,6 +59,34 @@ def test_eight_looks_without_a_byte_are_needed_to_say_that_it_did_not_help():
     assert scene.verdicts == ["not_recovered"]
 
 
+def test_what_a_replaced_runtime_has_left_behind_is_gone_and_no_success():
+    """The decompressor of the old one is still there, and works for nobody."""
+    scene = Powerless()
+    scene.hang(scene.pull(), "stopped")
+    scene.until("verifying")
+    scene.restart_runtime()
+
+    scene.tick(20)
+
+    assert scene.orphans
+    assert scene.verdicts == ["inconclusive"]
+    assert scene.incident["state"] == "gone"
+    assert "its runtime was replaced" in scene.incident["next"]
+
+
+def test_nor_is_it_still_hung_without_an_action():
+    scene = Powerless()
+    scene.hang(scene.pull(), "stopped")
+    scene.until("verifying")
+    scene.tick(8)
+    assert scene.incident["state"] == "confirmed"
+    scene.restart_runtime()
+
+    scene.tick(8)
+
+    assert scene.incident["state"] == "gone"
+
+
 @pytest.mark.parametrize("unseen", ["counters", "process", "everything"])
 def test_what_cannot_be_seen_is_not_said_to_have_failed(unseen):
     scene = Powerless()

@@ -8,6 +8,7 @@ apart is refused.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -64,6 +65,8 @@ def held(key: ProcessKey) -> Iterator[Subject]:
     except ProcessLookupError:
         raise Refused(f"process {key.pid} has ended") from None
     except OSError as error:
+        if error.errno == errno.EINVAL:  # by now its number only names the group of what it has left behind
+            raise Refused(f"process {key.pid} has ended") from None
         raise Unavailable(f"process {key.pid} cannot be held: {error.strerror}") from error
     try:
         with open_process(key) as process:

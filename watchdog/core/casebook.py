@@ -36,6 +36,7 @@ from watchdog.core.verification import (
     follow_owed,
     is_same_pull,
     owed_by_kill,
+    replaced_by,
     verify,
 )
 from watchdog.core.world import World
@@ -302,6 +303,8 @@ class Casebook:
     def _check_subject(self, incident: Incident, world: World, tracks: Tracks) -> None:
         if tracks.ended(incident.runtime, incident.culprit.key):
             self._end(incident, State.GONE, "it ended without an action of ours", world)
+        elif replaced_by(incident, world) is not None:
+            self._end(incident, State.GONE, "its runtime was replaced by another process", world)
         elif bytes_moved(incident, tracks):
             self._end(incident, State.CLEARED, "it moves again by itself", world)
 

@@ -45,6 +45,11 @@ def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[
     sign = progress_of_pulls(incident, world, tracks) if incident.certain else ""
     if sign:
         return Judgement(Verdict.RECOVERED, sign)
+    successor = replaced_by(incident, world)
+    if successor is not None:
+        reason = f"its runtime was replaced by process {successor.pid}, and no progress of its pull was seen"
+        over = incident.looks >= LOOKS_FOR_IMAGE
+        return Judgement(Verdict.INCONCLUSIVE, reason, ended=True) if over else None
     key = incident.culprit.key
     still = min(incident.looks, tracks.still_samples(key)) if tracks.alive(incident.runtime, key) else 0
     if still >= LOOKS_FOR_PROGRESS:
@@ -52,6 +57,17 @@ def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[
     if tracks.ended(incident.runtime, key) and incident.looks >= LOOKS_FOR_IMAGE:
         return Judgement(Verdict.INCONCLUSIVE, "it ended, and no progress of its pull was seen", ended=True)
     return None
+
+
+def replaced_by(incident: Incident, world: World) -> Optional[ProcessKey]:
+    """The process that is the runtime now, where it is another one than it was.
+
+    What the old one has left, a decompressor among it, works for nobody.
+    """
+    seen = world.runtimes.get(incident.runtime)
+    if seen is None or seen.process is None or incident.daemon is None:
+        return None
+    return seen.process if seen.process != incident.daemon.key else None
 
 
 def _after_kill(incident: Incident, tracks: Tracks) -> Optional[Judgement]:

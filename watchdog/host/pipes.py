@@ -25,6 +25,8 @@ _Result = TypeVar("_Result")
 
 _PIDFD_GETFD = 438  # the same number on every architecture
 _PIPE = "pipe:["
+# EINVAL: the number only names the group of what the process has left behind.
+_ENDED = (errno.ESRCH, errno.EINVAL)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -51,7 +53,9 @@ def with_duplicate(process: Process, number: int, ask: Callable[[int], _Result])
     """
     try:
         pidfd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
+    except OSError as error:
+        if error.errno not in _ENDED:
+            raise
         raise ProcessGone(f"process {process.pid} is gone") from None
     try:
         process.stat()  # still there, so the pidfd is of this process and of no later one

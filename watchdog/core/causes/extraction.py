@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from watchdog.core.causes.finding import Cause, Finding
+from watchdog.core.causes.finding import Cause, Finding, process_name
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.extraction import Pipeline, Stillness, Tracks
 from watchdog.core.observation import PipeEnd, ProcessSample
@@ -88,6 +88,8 @@ def orphan(runtime: str, process: ProcessSample, tracks: Tracks, limits: Thresho
         samples=still.samples,
         since_ns=still.since_ns,
         threshold=limits.orphaned,
+        # Of its own: the hang that it was in has ended with its pull.
+        subject=f"orphan {process_name(process)}",
         hands_off="no pull, load or build waits for it; end it by hand if it is not wanted",
     )
 
