@@ -12,7 +12,6 @@ from tests.act.scene import PROJECT, PYTHON, Scene
 from tests.lab import images
 from tests.lab.faults import Fault
 from tests.lab.processes import SYSTEM_PATH, run, wait_until
-from tests.lab.registry import free_port
 from watchdog.core.causes.finding import Cause
 from watchdog.core.pull import AffectedPull
 from watchdog.host import proc
@@ -116,6 +115,25 @@ class TestItIsNotFetched:
 
         assert "which digest it meant was not seen" in self.refused(scene, incident)
 
+    def test_when_it_was_never_under_way_whatever_the_incident_says(self, scene: Scene) -> None:
+        incident, pull = killed_pull(scene)
+        scene.owe(incident, replace(pull, image=scene.lab.registry.reference(images.OTHER)))
+        assert "was not under way when we killed" in self.refused(scene, incident)
+        scene.owe(incident, replace(pull, digest=images.build(images.OTHER).digest))
+        assert "was not under way when we killed" in self.refused(scene, incident)
+
+    def test_when_the_incident_was_wrong_at_the_kill_already(self, scene: Scene) -> None:
+        pid = scene.hang(Fault.PAUSE)
+        true = scene.pull_of(images.SMALL, scene.clients[-1])
+        other = scene.lab.registry.reference(images.OTHER)
+        forged = replace(true, image=other, digest=images.build(images.OTHER).digest)
+        incident = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid, pulls=(true, forged), certain=True)
+        assert scene.act("kill_decompressor", incident)["outcome"] == "done"
+        scene.clients[-1].wait()
+        scene.owe(incident, forged)
+
+        assert "was not under way when we killed" in self.refused(scene, incident)
+
     def test_when_somebody_has_pulled_it_meanwhile(self, scene: Scene) -> None:
         incident, pull = killed_pull(scene)
         assert scene.lab.pull(images.SMALL).wait() == 0
@@ -167,32 +185,31 @@ class TestTheRegistry:
 
     def test_that_wants_credentials_is_left_to_the_client(self, scene: Scene) -> None:
         incident, pull = killed_pull(scene)
-        private = replace(pull, image=f"localhost:{private_registry(scene)}/small:1")
-        scene.owe(incident, private)
+        scene.lab.registry.stop()
+        serve_privately(scene)
 
         result = scene.act("repull", incident)
 
         assert result["outcome"] == "failed"
-        said = result["extra"]["pulls"][private.image]["said"]
+        said = result["extra"]["pulls"][pull.image]["said"]
         assert said.startswith("the registry wants credentials, which only the client has")
 
 
-def private_registry(scene: Scene) -> int:
-    """Start a registry that lets nobody in without a password; its port."""
-    port, folder = free_port(), scene.lab.root
+def serve_privately(scene: Scene) -> None:
+    """Let nobody into the registry without a password."""
+    port, folder = scene.lab.registry.port, scene.lab.root
     (folder / "passwords").write_text(
         "nobody:$2y$05$invalidinvalidinvalidinvalidinvalidinvalidinvalidinvalidi\n"
     )
     config = folder / "private.yml"
     config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/private}}}}\n"
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {scene.lab.registry.storage}}}}}\n"
         f'http: {{addr: "127.0.0.1:{port}"}}\n'
         f"auth: {{htpasswd: {{realm: private, path: {folder}/passwords}}}}\n"
     )
     command = ["docker-registry", "serve", str(config)]
     scene.lab.cell.spawn(command, "registry", folder / "private.log", {"PATH": SYSTEM_PATH})
     wait_until(lambda: answers(port), "the private registry answers")
-    return port
 
 
 def answers(port: int) -> bool:

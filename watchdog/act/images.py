@@ -10,7 +10,7 @@ import http.client
 import socket
 import time
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Callable, FrozenSet, Optional, Tuple
 from urllib.parse import quote, urlencode
 
 from watchdog.act import api
@@ -18,8 +18,13 @@ from watchdog.act.settings import ActSettings
 from watchdog.core.observation import ProcessKey
 from watchdog.core.reference import Reference
 from watchdog.errors import Deadline, ProcessGone, Unavailable, WatchdogError
+from watchdog.host import birth, content_store
+from watchdog.host.deadline import within
+from watchdog.host.docker import DockerApi
 from watchdog.host.proc import open_process
 
+_STORE_S = 5.0
+_LEASES_ARE_DATED_WITHIN_NS = 1_000_000_000
 _CREDENTIALS_WANTED = (
     "unauthorized",
     "authentication required",
@@ -42,6 +47,20 @@ def local_id(settings: ActSettings, image: str) -> Tuple[bool, Optional[str]]:
         return True, find(settings, image)
     except WatchdogError:
         return False, None
+
+
+def under_way(settings: ActSettings, daemon: ProcessKey) -> FrozenSet[str]:
+    """REPOSITORY@DIGEST of each pull that the runtime handles now; none where its store cannot be seen.
+
+    The store is root's alone, so this holds whoever has written the incident.
+    """
+    since_wall_ns = birth.started_wall_ns(daemon) - _LEASES_ARE_DATED_WITHIN_NS
+    try:
+        root = str(DockerApi(settings.socket_path or "", _STORE_S).info().get("DockerRootDir"))
+        found = within(_STORE_S, root, lambda: content_store.under_way(root, since_wall_ns))
+    except WatchdogError:
+        return frozenset()
+    return frozenset(f"{repository}@{one.digest}" for one in found for repository in one.repositories)
 
 
 def client_name(client: Optional[ProcessKey]) -> str:

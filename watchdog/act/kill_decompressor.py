@@ -23,7 +23,7 @@ from watchdog.act.stage import Stage, held_stage
 from watchdog.core.extraction import matching_blobs
 from watchdog.core.observation import Outcome, ProcessKey, ProcessSample
 from watchdog.core.policy import Remedy
-from watchdog.core.pull import AffectedPull
+from watchdog.core.pull import AffectedPull, by_digest
 from watchdog.errors import ProcessGone, Refused
 from watchdog.host import blobs
 
@@ -33,13 +33,14 @@ _ENDS_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class LocalTag:
-    """What an image's name meant on this host before the kill.
+    """A pull that was under way, and what its image's name meant on this host before the kill.
 
     `image_id` None: no local image had that name.  `client`: the comm of the
     process that pulls it, empty where that is not known.
     """
 
     image: str
+    digest: str
     image_id: Optional[str]
     client: str = ""
 
@@ -58,18 +59,18 @@ def plan(context: Context) -> Plan[Killing]:
     if not context.incident.belongs_to_pull:
         raise Refused("no layer of a pull belongs to it for certain: a load or a build, perhaps")
     cost = _cost(context)
-    with _hung_stage(context) as stage:
+    with _hung_stage(context) as (daemon, stage):
         steps = [f"send SIGKILL to {one.name}" for one in stage.members]
         return Plan(
             steps=(*steps, f"which costs: {cost}"),
-            memory=Killing(stage.keys, cost, tuple(_local_tags(context))),
+            memory=Killing(stage.keys, cost, tuple(_local_tags(context, daemon))),
             culprit=context.incident.culprit.key,
         )
 
 
 def effect(context: Context, intended: Plan[Killing]) -> Made:
     """Kill it, if it is the same stage and still hung."""
-    with _hung_stage(context) as stage:
+    with _hung_stage(context) as (_, stage):
         if stage.keys != intended.memory.targets:
             raise Refused("the decompressing stage has changed since it was looked at")
         names = ", ".join(one.name for one in stage.members)
@@ -93,7 +94,7 @@ def trace(context: Context, memory: Killing) -> Trace:
 
 
 @contextmanager
-def _hung_stage(context: Context) -> Iterator[Stage]:
+def _hung_stage(context: Context) -> Iterator[Tuple[ProcessKey, Stage]]:
     incident = context.incident
     seen = incident.decompressor or incident.stage
     with ExitStack() as stack:
@@ -101,7 +102,7 @@ def _hung_stage(context: Context) -> Iterator[Stage]:
         stage = stack.enter_context(held_stage(daemon, seen, incident.culprit.key))
         _check_is_of_pull(context, daemon, stage, seen)
         _check_still(stage)
-        yield stage
+        yield daemon.key, stage
 
 
 def _check_is_of_pull(context: Context, daemon: Subject, stage: Stage, seen: Sequence[ProcessSample]) -> None:
@@ -147,14 +148,20 @@ def _pulls(context: Context) -> Tuple[AffectedPull, ...]:
     return (*context.incident.pulls, *context.incident.carried)
 
 
-def _local_tags(context: Context) -> List[LocalTag]:
-    """What the names mean now, so that a repull does not move a tag that somebody else moved."""
+def _local_tags(context: Context, daemon: ProcessKey) -> List[LocalTag]:
+    """The pulls that it ends, and what their names mean now.
+
+    A repull goes by this list: no incident can name an image to it that nobody
+    pulled, and no tag is moved that somebody else has moved.
+    """
+    under_way = images.under_way(context.settings, daemon)
     tags = []
     for pull in _pulls(context):
         known, image_id = images.local_id(context.settings, pull.image)
         if not known:
             break  # a silent runtime is asked once
-        tags.append(LocalTag(pull.image, image_id, images.client_name(pull.client)))
+        if by_digest(pull) in under_way:
+            tags.append(LocalTag(pull.image, pull.digest or "", image_id, images.client_name(pull.client)))
     return tags
 
 

@@ -2,7 +2,8 @@
 
 Only pulls that our kill ended, whose client was connected until then, that are
 not here by now, and by the digest that was seen: so it never fetches what
-somebody gave up, nor something newer.  A name is given back only if nobody has
+somebody gave up, nor something newer.  Which those are the kill's own intent says,
+by what the runtime's store had then: never the incident alone.  A name is given back only if nobody has
 moved it since the kill.  The kubelet and swarm pull again by themselves.
 
 An image that is here under its name was pulled; one that is not here while no
@@ -36,12 +37,11 @@ _LEFT_FOR_RESULT_S = 10.0
 
 @dataclass(frozen=True)
 class OwedImage:
-    """One image to be here again.  `tag_known`: what the name meant before the kill is known."""
+    """One image to be here again.  `id_before`: what its name meant before the kill."""
 
     image: str
     digest: str
     platform: Optional[str] = None
-    tag_known: bool = False
     id_before: Optional[str] = None
 
 
@@ -107,8 +107,7 @@ def how_much(settings: ActSettings, owed: OwedImage) -> Here:
     if reference.tag is None:
         return Here.ALL
     named = images.find(settings, owed.image)
-    moved_since = owed.tag_known and named != owed.id_before
-    return Here.ALL if named == pulled or moved_since else Here.UNNAMED
+    return Here.UNNAMED if named == owed.id_before != pulled else Here.ALL
 
 
 class _Order:
@@ -153,8 +152,7 @@ def _give_name(settings: ActSettings, owed: OwedImage, reference: Reference) -> 
     named, pulled = images.find(settings, owed.image), images.find(settings, by_digest)
     if named == pulled:
         return "pulled, and named so already"
-    unmoved = named == owed.id_before if owed.tag_known else named is None
-    if not unmoved:
+    if named != owed.id_before:
         return f"pulled; the name means another image by now and is left alone (use {by_digest})"
     images.tag(settings, by_digest, reference)
     return "pulled and named"
@@ -165,13 +163,14 @@ def _sort_out(context: Context, before: Dict[str, LocalTag]) -> Tuple[List[OwedI
     owed: Dict[str, OwedImage] = {}
     skipped: List[str] = []
     for one in context.incident.owed:
-        reason = _reason_against(one.pull, before.get(one.pull.image))
+        known = before.get(one.pull.image)
+        reason = _reason_against(one.pull, known)
         if one.satisfied:
             reason = reason or "has gone on by itself"
-        if reason:
+        if reason or known is None:
             skipped.append(f"{one.pull.image} {reason}")
             continue
-        wanted = _owed_image(one.pull, before.get(one.pull.image))
+        wanted = OwedImage(one.pull.image, known.digest, one.pull.platform, known.image_id)
         if how_much(context.settings, wanted) is Here.ALL:
             skipped.append(f"{one.pull.image} is here already")
         else:
@@ -186,21 +185,11 @@ def _reason_against(pull: AffectedPull, before: Optional[LocalTag]) -> str:
         return "is known by name only: which digest it meant was not seen"
     if pull.client is not None and proc.is_alive(pull.client):
         return f"is still being pulled by its client (pid {pull.client.pid})"
-    if parse_reference(pull.image) is None:
-        return "is no name that the runtime takes"
-    if before is not None and before.client in PULL_AGAIN_BY_THEMSELVES:
+    if before is None or before.digest != pull.digest:
+        return "was not under way when we killed, as far as could be seen"
+    if before.client in PULL_AGAIN_BY_THEMSELVES:
         return f"is pulled again by {before.client} itself"
     return ""
-
-
-def _owed_image(pull: AffectedPull, before: Optional[LocalTag]) -> OwedImage:
-    return OwedImage(
-        image=pull.image,
-        digest=pull.digest or "",
-        platform=pull.platform,
-        tag_known=before is not None,
-        id_before=before.image_id if before else None,
-    )
 
 
 def _tags_before_kill(context: Context) -> Dict[str, LocalTag]:

@@ -73,6 +73,24 @@ def downloads(store: Path) -> List[Download]:
     return found
 
 
+def under_way(data_root: str, since_wall_ns: int) -> List[Download]:
+    """The pulls of a daemon that was started then, from whichever store it uses, the oldest first.
+
+    What an earlier daemon was killed over stays in the store for a day.  Raises Unavailable.
+    """
+    found: List[Download] = []
+    errors: List[Unavailable] = []
+    places = stores(data_root)
+    for place in places:
+        try:
+            found += [one for one in downloads(place) if one.started_wall_ns >= since_wall_ns]
+        except Unavailable as error:
+            errors.append(error)
+    if len(errors) == len(places):
+        raise errors[0]
+    return sorted(found, key=lambda one: one.started_wall_ns)
+
+
 def parse_layers(manifest: bytes) -> Tuple[Layer, ...]:
     """The layers of an image's manifest; none of a list of manifests or anything else."""
     try:
