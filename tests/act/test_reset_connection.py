@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.act.entries import entry
 from tests.act.scene import sample
 from tests.lab.images import MB, OTHER, SMALL, Image, build
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.proxy import BEFORE_HEAD, MANIFESTS, Ending, FaultProxy, Rule
-from watchdog.act.remedy import Context, Trace
+from watchdog.act.remedy import Context, Trace, memory_json
 from watchdog.act.reset_connection import effect, plan, trace
 from watchdog.act.settings import ActSettings
 from watchdog.act.socket_destroy import destroy
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.lab
 
 Order = Callable[[Target], Context]
 
+SILENCE_NS = 200_000_000
 STALL = Rule(size_at_least=MB, ending=Ending.STALL, after_bytes=5 * MB, times=1)
 SILENT = {"after_bytes": BEFORE_HEAD, "ending": Ending.STALL}
 
@@ -49,7 +51,7 @@ def proxy(lab: Lab) -> Iterator[FaultProxy]:
 def order(lab: Lab, tmp_path: Path) -> Order:
     """What a remedy is given for an incident with this target."""
     runtime = RuntimeConfig(name="lab", socket=f"unix://{lab.dockerd.socket}", service=None)
-    settings = ActSettings(state_dir=tmp_path, run_dir=tmp_path, runtime=runtime)
+    settings = ActSettings(state_dir=tmp_path, run_dir=tmp_path, runtime=runtime, silence_ns=SILENCE_NS)
     return lambda target: Context(settings, incident_of(lab, target), proc.boot_id(), time.time_ns())
 
 
@@ -161,6 +163,37 @@ def test_a_socket_that_took_the_port_again_is_not_hit(lab: Lab, proxy: FaultProx
         with pytest.raises(Refused, match="gone"):
             plan(order(target))
         assert other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 and other.getpeername()
+
+
+def test_one_that_was_silent_for_a_moment_only_is_left_alone(
+    lab: Lab, proxy: FaultProxy, order: Order
+) -> None:
+    """An incident may claim a stall; the kernel knows when the last byte came."""
+    context = order(hung(lab, proxy))
+    patient = replace(context, settings=replace(context.settings, silence_ns=60 * 10**9))
+    with pytest.raises(Refused, match="no stall yet"):
+        plan(patient)
+    assert plan(context).memory.blob.startswith("GetImageBlob")
+
+
+def test_resets_that_the_ledger_knows_count_whatever_the_incident_says(
+    lab: Lab, proxy: FaultProxy, order: Order
+) -> None:
+    context = order(hung(lab, proxy))
+    memory = memory_json(plan(context).memory)
+    common = {"remedy": "reset_connection", "boot_id": proc.boot_id(), "detail_json": memory}
+    three = tuple(entry(f"reset-{number}", "intent", **common) for number in range(3))
+    plan(replace(context, entries=three[:2]))
+    with pytest.raises(Refused, match="3 of 5 attempts have failed"):
+        plan(replace(context, entries=three))
+    refused = entry("reset-0", "result", **{**common, "outcome": Outcome.REFUSED})
+    plan(replace(context, entries=(*three, refused)))
+
+
+def test_the_runtime_s_own_number_of_attempts_counts(lab: Lab, proxy: FaultProxy, order: Order) -> None:
+    target = hung(lab, proxy)
+    with pytest.raises(Refused, match="4 of 5 attempts have failed"):
+        plan(order(replace(target, attempts=1000, failures=4)))
 
 
 @pytest.mark.parametrize(

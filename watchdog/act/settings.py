@@ -13,7 +13,16 @@ from typing import FrozenSet, Mapping, Optional, Tuple
 from watchdog.config import DEFAULT_DEADLINES_NS, Config, RuntimeConfig
 from watchdog.config_p2p import P2pConfig
 from watchdog.config_routes import Route
-from watchdog.core.policy import DEFAULT_BUDGETS, DEFAULT_EXPIRIES_NS, DEFAULT_ON, Budget, Mode, Remedy
+from watchdog.core.policy import (
+    DEFAULT_BUDGETS,
+    DEFAULT_EXPIRIES_NS,
+    DEFAULT_ON,
+    SECOND_NS,
+    Budget,
+    Mode,
+    Remedy,
+    Thresholds,
+)
 from watchdog.errors import Refused
 
 HOST_INHIBIT = Path("/etc/pull-watchdog/inhibit")
@@ -26,7 +35,8 @@ class ActSettings:
 
     `inhibit_files`: any of them stops all action.  `lock_wait_s`: how long an
     action waits for another one to end.  `dpkg_hooks`: where dpkg reads its
-    configuration.
+    configuration.  `silence_ns`: how long a connection must be silent, by the
+    kernel's own word, to be reset: half of what confirms a stall.
     """
 
     state_dir: Path
@@ -39,6 +49,7 @@ class ActSettings:
     expiries_ns: Mapping[Remedy, int] = field(default_factory=lambda: dict(DEFAULT_EXPIRIES_NS))
     inhibit_files: Tuple[Path, ...] = ()
     lock_wait_s: float = 5.0
+    silence_ns: int = Thresholds().stalled * SECOND_NS // 2
     dpkg_hooks: Path = DPKG_HOOKS
     p2p: Optional[P2pConfig] = P2pConfig()  # noqa: RUF009  (frozen)
     routes: Tuple[Route, ...] = ()
@@ -70,6 +81,7 @@ def settings_for(config: Config, runtime: str) -> ActSettings:
         budgets=config.policy.budgets,
         deadlines_ns=config.deadlines_ns,
         expiries_ns=config.policy.expiries_ns,
+        silence_ns=config.policy.thresholds.stalled * config.policy.tick_ns // 2,
         inhibit_files=(config.run_dir / "inhibit", HOST_INHIBIT),
         p2p=config.p2p,
         routes=config.routes,
