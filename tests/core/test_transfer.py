@@ -357,6 +357,17 @@ def test_a_silence_that_nobody_looked_at_is_one_where_nothing_has_come() -> None
     assert attempt.layer_bytes == 20 * MB and attempt.silence_ns == 4 * SECOND_NS
 
 
+def test_an_end_that_only_a_log_tells_lies_between_two_looks() -> None:
+    network = Network()
+    layer = network.layer()
+    network.tick(4)
+    network.now_ns += 3 * SECOND_NS
+    network.cut(layer)
+    network.look()
+    (attempt,) = seen(network, layer).attempts
+    assert attempt.ending is Ending.FIN and attempt.silence_ns == 3 * SECOND_NS // 2
+
+
 def test_the_next_attempt_begins_where_the_file_stands_though_the_last_look_was_not_certain() -> None:
     """A disk that was slow for a moment: what had arrived was not in the file yet."""
     network = Network(sees=True)

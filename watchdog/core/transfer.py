@@ -193,7 +193,8 @@ class Transfers:
         told = self._ends.get(port_of(last.local))
         if told is not None and told[0] >= last.began_ns - 2 * self.tick_ns:
             return ended(one, *told)
-        return ended(one, now_ns - self.tick_ns // 2, Ending.UNKNOWN)
+        looked_ns = self.scanned_ns.get(scan.runtime, now_ns)
+        return ended(one, (looked_ns + now_ns) // 2, Ending.UNKNOWN)
 
     def _join(self, runtime: str, downloads: Sequence[Download], now_ns: int) -> List[Download]:
         """Give each line about a failed attempt to the download that it is about."""
