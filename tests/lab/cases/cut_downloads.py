@@ -64,7 +64,7 @@ def by_size() -> Measured:
 def by_a_temporary_file() -> Measured:
     """nginx reads a layer ahead into its temporary file until that is full; what is behind it gives up.
 
-    The bytes that were in the kernel's buffers by then come on top: some 20 to 40 MB,
+    What the client took before, and what the kernels held then, come on top: 10 to 60 MiB,
     which is why the limit is not smaller than this.
     """
     slow = ("set $rate 25m", "if ($http_range) { set $rate 15m; } limit_rate $rate")
