@@ -1,8 +1,9 @@
 """The bcc engine: the same sources, compiled on this node by a child that ends.
 
 For nodes whose libbpf cannot load the prebuilt object, and that have bcc and
-kernel headers.  The child answers within a deadline or is killed; nothing of
-it stays but the descriptors that it handed over.
+kernel headers.  The child answers within a deadline, at which the kernel ends
+it: we may have no right to signal.  Nothing of it stays but the descriptors
+that it handed over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
 import tempfile
 import time
@@ -28,13 +28,14 @@ PYTHON = "/usr/bin/python3"  # the one that the distribution's bcc belongs to
 _CHILD = str(Path(__file__).with_name("bcc_child.py"))
 _DEADLINE_S = 60.0  # 0.5 s is usual, 3 s on a slow machine
 _MOST_DESCRIPTORS = 64
+_GRACE_S = 5.0  # from the deadline to its end, its start included
 _PAGE_BYTES = 4096
 
 
 def open_bcc(ring_bytes: int, deadline_s: float = _DEADLINE_S) -> TracepointEngine:
     """Compile and attach in a child, take over.  Raises Unavailable with the reason."""
     layout = tracefs.read_layout()
-    request = _request(layout, ring_bytes)
+    request = {**_request(layout, ring_bytes), "deadline_s": deadline_s}
     _demand_headers()
     libbpf = library.for_maps()
     answer, descriptors = _ask_child(request, deadline_s)
@@ -107,15 +108,14 @@ def _spawn(standard_input: socket.socket, printed: IO[bytes]) -> int:
 
 @contextmanager
 def _reaped(pid: int, until: float) -> Iterator[None]:
-    """The child ends inside this block or soon after: by itself, or by SIGKILL at `until`."""
+    """The child ends inside this block or soon after; one that cannot die is left behind."""
     process = os.pidfd_open(pid)
     try:
         yield
     finally:
-        ended, _, _ = select.select([process], [], [], max(0.0, until - time.monotonic()))
-        if not ended:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        ended, _, _ = select.select([process], [], [], max(0.0, until - time.monotonic()) + _GRACE_S)
+        if ended:
+            os.waitpid(pid, 0)
         os.close(process)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import signal
 import socket
 from typing import Any, Dict, List, Tuple
 
@@ -44,6 +45,7 @@ def compile_and_attach(request: Dict[str, Any]) -> Tuple[Dict[str, Any], List[in
 def main() -> None:
     parent = socket.socket(fileno=0)
     request = json.loads(_receive_line(parent))
+    signal.setitimer(signal.ITIMER_REAL, request["deadline_s"])
     try:
         answer, descriptors = compile_and_attach(request)
     except BaseException as error:  # bcc ends the process where it finds no headers
