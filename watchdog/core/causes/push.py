@@ -11,12 +11,12 @@ told only.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.advice import registry as advice
 from watchdog.core.causes.download import ESTABLISHED, runtime_of
 from watchdog.core.causes.finding import Cause, Finding
-from watchdog.core.causes.registry import images_of, of_host, who_waits
+from watchdog.core.causes.registry import by_registry, images_of, of_host, who_waits
 from watchdog.core.demand import Demand, Waiting, ports_of, registry_of
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.policy import Thresholds
@@ -34,9 +34,7 @@ def failing_pushes(
     runtime: str, world: World, transfers: Transfers, demand: Demand, limits: Thresholds
 ) -> List[Finding]:
     """push_commit_stalled and push_retry_loop: at most one of each for a registry."""
-    by_host: Dict[str, List[Waiting]] = {}
-    for one in demand.pushes:
-        by_host.setdefault(registry_of(one.client), []).append(one)
+    by_host = by_registry(demand.pushes)
     found: List[Optional[Finding]] = []
     for host, pushes in sorted(by_host.items()):
         connected = [one for one in pushes if one.client.connected is not False]

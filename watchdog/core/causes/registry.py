@@ -50,12 +50,18 @@ def registry_errors(
     """registry_error or registry_overloaded: at most one for each verb and registry."""
     found: List[Optional[Finding]] = []
     for verb, waiting in ((Verb.PUSH, demand.pushes), (Verb.PULL, demand.waiting)):
-        by_host: Dict[str, List[Waiting]] = {}
-        for one in waiting:
-            by_host.setdefault(registry_of(one.client), []).append(one)
+        by_host = by_registry(waiting)
         hosts = [host for host in by_host if host and (verb is Verb.PUSH or host != DEFAULT_REGISTRY)]
         found += [_judged(runtime, verb, host, by_host, world, transfers, limits) for host in sorted(hosts)]
     return [one for one in found if one is not None]
+
+
+def by_registry(waiting: Sequence[Waiting]) -> Dict[str, List[Waiting]]:
+    """Who waits, by the host of the registry that is asked; "" where it is not known."""
+    found: Dict[str, List[Waiting]] = {}
+    for one in waiting:
+        found.setdefault(registry_of(one.client), []).append(one)
+    return found
 
 
 def of_host(told: Sequence[Refusal], host: str, hosts: Sequence[str]) -> List[Refusal]:
