@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.vm.inside.telling import tell_more
 from tests.vm.suite import Suite
 
 METRICS = "127.0.0.1:9847"
+NET_ADMIN = Path("/run/systemd/system/pull-watchdog.service.d/net-admin.conf")
 ENGINES = ("libbpf", "bcc", "proc_connector", "polling")
 
 
@@ -59,11 +62,26 @@ def check_idle_agent(node: Node) -> None:
     assert prop(AGENT, "NRestarts") == "0"
 
 
+@pytest.fixture
+def net_admin() -> Iterator[None]:
+    """The drop-in of which the unit speaks."""
+    NET_ADMIN.parent.mkdir(parents=True, exist_ok=True)
+    NET_ADMIN.write_text(
+        "[Service]\nCapabilityBoundingSet=CAP_NET_ADMIN\nAmbientCapabilities=CAP_NET_ADMIN\n"
+    )
+    systemctl("daemon-reload")
+    yield
+    NET_ADMIN.unlink()
+    systemctl("daemon-reload")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def check_each_engine(node: Node, suite: Suite, engine: str) -> None:
+def check_each_engine(node: Node, suite: Suite, request: Any, engine: str) -> None:
     """In its unit, a hung pull is seen and freed with the engine."""
     if engine == "libbpf" and suite.engine != "libbpf":
         pytest.skip("libbpf is too old here; that auto passes it over is another check")
+    if engine == "proc_connector":
+        request.getfixturevalue("net_admin")
     node.begin("enforce", engine=engine)
     assert node.state["engine"] == engine
     node.unpigz.install(Form.BINARY)
