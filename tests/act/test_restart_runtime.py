@@ -6,18 +6,20 @@ import contextlib
 import json
 import resource
 import signal
+from dataclasses import replace
 from typing import Iterator
 
 import pytest
 import yaml
 
-from tests.act.scene import Scene
+from tests.act.scene import Scene, sample
 from tests.lab import images
 from tests.lab.agent import Agent
 from tests.lab.faults import Fault
 from tests.lab.lab import Lab
 from tests.lab.processes import has_ended, run, send, wait_until
 from watchdog.core.causes.finding import Cause
+from watchdog.core.target import Target
 from watchdog.host import proc
 
 pytestmark = pytest.mark.lab
@@ -181,6 +183,38 @@ class TestRefusals:
             assert reason in refused(scene, "restart_runtime", incident)
 
 
+class TestAForgedIncident:
+    """What the agent has written says where to look; the machine decides."""
+
+    def test_of_a_process_that_is_not_the_runtime_s(self, scene: Scene) -> None:
+        incident = hung(scene)
+        seen = scene.read(incident)
+        scene.write(replace(seen, culprit=sample(scene.lab.registry.pid)))
+
+        assert "does not descend from the runtime" in refused(scene, "restart_runtime", incident)
+
+    def test_of_an_api_that_answers(self, scene: Scene) -> None:
+        daemon = scene.lab.dockerd.pid
+        for cause in (Cause.DAEMON_UNRESPONSIVE, Cause.DAEMON_STOPPED):
+            incident = scene.record(cause, daemon, target=Target())
+            assert "its API answers by now" in refused(scene, "restart_runtime", incident)
+
+    def test_of_a_silent_one_whose_containers_run_whatever_it_said(self, scene: Scene) -> None:
+        run_container(scene)
+        incident = hung(scene)
+        tell_earlier(scene, live_restore=True, containers_running=0, swarm=False)
+        with deaf(scene):
+            said = refused(scene, "restart_runtime", incident)
+        assert "1 container(s) run and live-restore is off" in said
+
+    def test_of_a_silent_one_in_a_swarm_whatever_it_said(self, scene: Scene) -> None:
+        incident = hung(scene)
+        tell_earlier(scene, live_restore=True, containers_running=0, swarm=False)
+        (scene.lab.dockerd.data_root / "swarm/docker-state.json").write_text("{}")
+        with deaf(scene):
+            assert "member of a swarm" in refused(scene, "restart_runtime", incident)
+
+
 class TestContainers:
     """With containers that run, live-restore decides."""
 
@@ -200,6 +234,16 @@ class TestContainers:
         state = live_restore.lab.dockerd.api.get(f"/containers/{container}/json")["State"]
         assert state["Running"]
         assert not has_ended(state["Pid"])
+
+    def test_with_live_restore_they_go_on_when_the_api_is_silent(self, live_restore: Scene) -> None:
+        run_container(live_restore)
+        incident = hung(live_restore)
+        tell_earlier(live_restore, live_restore=True, containers_running=1, swarm=False)
+        with deaf(live_restore):
+            result = live_restore.act("restart_runtime", incident, "--dry-run")
+
+        assert result["outcome"] == "done", result
+        assert "1 container(s) go on" in result["steps"][1]
 
     def test_an_exec_in_one_is_not_cut_off(self, live_restore: Scene) -> None:
         container = run_container(live_restore)

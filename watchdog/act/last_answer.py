@@ -2,7 +2,8 @@
 
 A runtime whose API is silent cannot be asked whether containers survive its
 restart.  The agent's state file holds what it said before; that counts only if
-the very same process said it.
+the very same process said it, and where it forbids more than the machine itself
+shows now: who writes that file may have fewer rights than we have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+from watchdog.act import traces_of_runtime
+from watchdog.act.identity import Subject
 from watchdog.act.settings import ActSettings
 from watchdog.core.observation import ProcessKey
 from watchdog.errors import Refused
@@ -30,7 +33,7 @@ class LastAnswer:
     swarm: bool
 
 
-def ask(settings: ActSettings, daemon: ProcessKey) -> LastAnswer:
+def ask(settings: ActSettings, daemon: Subject) -> LastAnswer:
     """The answer of this very process; Refused where it never gave one."""
     try:
         told = DockerApi(settings.socket_path or "", _ASK_S).info()
@@ -38,12 +41,22 @@ def ask(settings: ActSettings, daemon: ProcessKey) -> LastAnswer:
             True, bool(told["LiveRestoreEnabled"]), int(told["ContainersRunning"]), _in_swarm(told)
         )
     except (ApiError, KeyError, TypeError, ValueError) as error:
-        earlier = _earlier(settings, daemon)
+        earlier = _earlier(settings, daemon.key)
         if earlier is None:
             raise Refused(
                 f"its API is silent ({error}) and it never answered before: nobody knows what runs in it"
             ) from error
-        return earlier
+        return _borne_out(earlier, daemon)
+
+
+def _borne_out(told: LastAnswer, daemon: Subject) -> LastAnswer:
+    """The same, as far as the machine bears it out."""
+    return LastAnswer(
+        False,
+        told.live_restore and traces_of_runtime.has_live_restore(daemon),
+        max(told.containers_running, traces_of_runtime.containers(daemon)),
+        told.swarm or traces_of_runtime.is_in_swarm(daemon),
+    )
 
 
 def _in_swarm(told: Mapping[str, Any]) -> bool:

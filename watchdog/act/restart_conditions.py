@@ -33,7 +33,7 @@ def check(settings: ActSettings, daemon: Subject) -> LastAnswer:
     check_not_held(daemon)
     if set(daemon.process.states()) == {"T"}:
         raise Refused("it is stopped by a signal: resume frees it, a restart is not needed")
-    answer = last_answer.ask(settings, daemon.key)
+    answer = last_answer.ask(settings, daemon)
     rules: Tuple[Callable[[], List[str]], ...] = (
         lambda: _no_way(settings),
         lambda: _containers(answer),

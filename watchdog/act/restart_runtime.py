@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from watchdog.act import dump_goroutines, restart_conditions, runtime, systemctl
-from watchdog.act.identity import Subject
+from watchdog.act.identity import Subject, check_descent, held_as_seen
+from watchdog.act.last_answer import LastAnswer
 from watchdog.act.remedy import DECOMPRESSOR_CAUSES, UNTAR_CAUSES, Context, Made, Plan, RemedyCode, Trace
 from watchdog.act.runtime import held_runtime
 from watchdog.act.settings import ActSettings
@@ -54,6 +55,7 @@ def plan(context: Context) -> Plan[Restart]:
     deadline_ns = context.settings.deadlines_ns[Remedy.RESTART_RUNTIME]
     with held_runtime(context.settings, context.incident.daemon) as daemon:
         answer = restart_conditions.check(context.settings, daemon)
+        _check_cause(context, daemon, answer)
         dump = [] if answer.is_fresh else [f"ask {daemon.name} for its goroutines (SIGUSR1)"]
         words, containers = " ".join(_restart_command(context.settings)), answer.containers_running
         return Plan(
@@ -106,6 +108,21 @@ def trace(context: Context, memory: Restart) -> Trace:
 def graceful_s(deadline_ns: int) -> float:
     """How long the old process may take to stop by itself."""
     return deadline_ns / 1e9 * _GRACEFUL_SHARE
+
+
+def _check_cause(context: Context, daemon: Subject, answer: LastAnswer) -> None:
+    """Refused where what the incident tells of is not there by now.
+
+    The conditions have seen that nothing moves; for a fault of the network
+    (more_attempts) there is no more to see.
+    """
+    incident = context.incident
+    if incident.cause in (Cause.DAEMON_STOPPED, Cause.DAEMON_UNRESPONSIVE):
+        if answer.is_fresh:
+            raise Refused("its API answers by now: a restart is not needed")
+    elif incident.cause in RESTART_CAUSES:
+        with held_as_seen(incident.culprit) as culprit:
+            check_descent(culprit, daemon.key)
 
 
 def _restart_command(settings: ActSettings) -> List[str]:
