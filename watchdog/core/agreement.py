@@ -14,11 +14,11 @@ from typing import Iterable, List, Optional, Tuple
 
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.observation import Client, ImageEvent, RuntimeSeen, TcpEvent
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.reference import parse_reference
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.told import Told
 
-SECOND_NS = 1_000_000_000
 LEAVES_WITHIN_NS = 15 * SECOND_NS  # between the line and the sight that the client is gone
 TALKS_WITHIN_NS = 5 * SECOND_NS
 LOOKED_BACK_NS = LEAVES_WITHIN_NS + TALKS_WITHIN_NS  # older events agree with no young line

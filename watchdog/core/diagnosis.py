@@ -13,8 +13,9 @@ from typing import Callable, Dict, Iterable, Mapping, Optional, Tuple
 from watchdog.core import strands
 from watchdog.core.advice import node, p2p, registry, transfer
 from watchdog.core.advice.record import Advice
-from watchdog.core.episode import SECOND_NS, Episode
+from watchdog.core.episode import Episode
 from watchdog.core.limits import GIB, Limit, LimitKind, infer_limit, is_temp_file_mark
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptom import SymptomKind as Kind
 
 

@@ -14,8 +14,8 @@ from watchdog.core.attempts import FAILED, JOIN_WITHIN_NS, QUIET_NS, TAIL_BYTES,
 from watchdog.core.extraction import GAP_TICKS
 from watchdog.core.feeding import Feed, Stand
 from watchdog.core.observation import BlobSample, ConnectionSample, ProcessKey, TransferScan
+from watchdog.core.policy import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 RATE_OVER_NS = 10 * SECOND_NS
 ATTEMPTS_KEPT = 40
 SETTLED_SAMPLES = 3  # after so many looks without a connection a layer was not just completed

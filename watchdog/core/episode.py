@@ -12,9 +12,9 @@ from typing import Counter as CounterType
 from typing import Dict, List, Optional
 
 from watchdog.core.limits import AttemptEnd, End
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptom import Symptom, SymptomKind
 
-SECOND_NS = 1_000_000_000
 MAX_LINES = 6
 MAX_NAMES = 5
 MAX_ENDS = 64

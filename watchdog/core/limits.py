@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Optional, Sequence, Tuple
 
-SECOND_NS = 1_000_000_000
+from watchdog.core.policy import SECOND_NS
+
 GIB = 1 << 30
 
 

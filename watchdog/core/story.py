@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple, TypeVar
 
 from watchdog.core.diagnosis import Diagnosis, diagnose
-from watchdog.core.episode import SECOND_NS, Episode, SeenLine
+from watchdog.core.episode import Episode, SeenLine
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.strands import (
     ANSWERS,
     EXTRACTION,

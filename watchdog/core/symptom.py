@@ -13,12 +13,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Mapping, Optional, Tuple
 
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptoms import LOOK_ALIKES, RULES
 from watchdog.core.symptoms.access import Access, judge_access, judge_status, read_access
 from watchdog.core.symptoms.answers import kind_of_status, status_in
 from watchdog.core.symptoms.index import RuleIndex
 from watchdog.core.symptoms.log_format import DRAGONFLY, LogEntry, parse
-from watchdog.core.symptoms.log_time import SECOND_NS, LogClock
+from watchdog.core.symptoms.log_time import LogClock
 from watchdog.core.symptoms.particulars import locked_for_ns, particulars
 from watchdog.core.symptoms.rule import Rule
 from watchdog.core.symptoms.sieve import is_worth_reading

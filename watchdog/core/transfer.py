@@ -13,7 +13,6 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.attempts import JOIN_WITHIN_NS, Ending, Failure, read_failure
 from watchdog.core.download import (
-    SECOND_NS,
     Download,
     Phase,
     begun,
@@ -27,14 +26,15 @@ from watchdog.core.download import (
 from watchdog.core.extraction import GAP_TICKS
 from watchdog.core.feeding import Feeding, fresh_connections
 from watchdog.core.observation import BlobSample, LogLine, TcpEvent, TransferScan
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.target import port_of
+from watchdog.core.tcp import CLOSE, CLOSE_WAIT, ESTABLISHED, SYN_SENT
 from watchdog.core.upload import Uploads
 
 FAILURES_KEPT = 40
 ENDS_KEPT = 256
 FINISHED_KEPT = 256
 WRITE_BYTES = 256 * 1024  # more than the runtime writes at a time
-_ESTABLISHED, _SYN_SENT, _CLOSE, _CLOSE_WAIT = 1, 2, 7, 8  # the kernel's TCP_* numbers
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Transfers:
 
     def note_event(self, event: TcpEvent) -> None:
         """Take in what the kernel tells of a connection's beginning or end."""
-        if event.what == "state" and event.old_state == _SYN_SENT and event.new_state == _ESTABLISHED:
+        if event.what == "state" and event.old_state == SYN_SENT and event.new_state == ESTABLISHED:
             self._begins.pop(event.local_port, None)
             self._begins[event.local_port] = event.at_ns
             while len(self._begins) > ENDS_KEPT:
@@ -235,8 +235,8 @@ def _is_being_written(blob: BlobSample, before: Mapping[str, Download]) -> bool:
 def _ending_of(event: TcpEvent) -> Optional[Ending]:
     if event.what == "reset_received":
         return Ending.RESET
-    if event.what != "state" or event.old_state != _ESTABLISHED:
+    if event.what != "state" or event.old_state != ESTABLISHED:
         return None
-    if event.new_state == _CLOSE_WAIT:
+    if event.new_state == CLOSE_WAIT:
         return Ending.FIN
-    return Ending.UNKNOWN if event.new_state == _CLOSE else None
+    return Ending.UNKNOWN if event.new_state == CLOSE else None

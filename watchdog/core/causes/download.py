@@ -17,12 +17,11 @@ from watchdog.core.download import Download, Phase
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.feeding import fresh_connections
 from watchdog.core.observation import ConnectionSample, ProcessKey, ProcessSample
-from watchdog.core.policy import Thresholds
+from watchdog.core.policy import SECOND_NS, Thresholds
 from watchdog.core.target import Target, port_of, why_no_reset
+from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.transfer import Transfers
 
-SECOND_NS = 1_000_000_000
-ESTABLISHED = 1
 BLACK_HOLE_PROBES = 2
 
 

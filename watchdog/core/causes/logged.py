@@ -19,14 +19,13 @@ from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.diagnosis import ADVICE_BY_KIND
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.observation import Api, ProcessSample
-from watchdog.core.policy import Remedy
+from watchdog.core.policy import SECOND_NS, Remedy
 from watchdog.core.reference import DEFAULT_REGISTRY, Reference, parse_reference
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.target import Target
 from watchdog.core.told import Told
 from watchdog.core.world import World
 
-SECOND_NS = 1_000_000_000
 QUIET_NS = 3600 * SECOND_NS  # an hour without it, and it is over
 OUR_KILL_NS = 30 * SECOND_NS  # between a kill of ours and the runtime's word of the layer that it ended
 ONE_FAILURE_NS = 8 * SECOND_NS  # lines so near to each other are of one pull; the kubelet waits 10 s at least

@@ -30,6 +30,7 @@ from watchdog.core.reference import DEFAULT_REGISTRY, parse_reference
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.symptoms.log_format import parse
 from watchdog.core.target import Target, is_fresh, is_loopback, port_of
+from watchdog.core.tcp import CLOSE, ESTABLISHED, SYN_SENT
 from watchdog.core.told import Told
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
@@ -37,7 +38,6 @@ from watchdog.core.world import World
 _COUNTS_FOR_NS = 600 * SECOND_NS
 _NEAR_NS = 2 * SECOND_NS
 _AFTER_NS = 50_000_000  # two clocks are compared
-_ESTABLISHED, _SYN_SENT, _CLOSE = 1, 2, 7
 _PASSED_OVER = "Attempting next endpoint for pull"
 _REASONS = {
     SymptomKind.NET_REFUSED: "refused",
@@ -80,7 +80,7 @@ class _Look:
         self._dials = [
             one
             for one in world.tcp
-            if one.pid == daemon.pid and one.what == "state" and one.old_state == _SYN_SENT
+            if one.pid == daemon.pid and one.what == "state" and one.old_state == SYN_SENT
         ]
 
     def quiet_samples(self, one: ConnectionSample) -> int:
@@ -144,7 +144,7 @@ def _silent(look: _Look, demand: Demand, limits: Thresholds) -> Optional[Finding
 
 
 def _is_unanswered(one: ConnectionSample) -> bool:
-    return one.state == _ESTABLISHED and one.receive_queue_bytes == 0 and is_fresh(one)
+    return one.state == ESTABLISHED and one.receive_queue_bytes == 0 and is_fresh(one)
 
 
 def _silence(one: ConnectionSample, mirror: MirrorSeen, samples: int) -> Evidence:
@@ -211,7 +211,7 @@ def _reason(one: Told) -> str:
 
 
 def _dialled(mirror: MirrorSeen, dials: Sequence[TcpEvent]) -> Evidence:
-    refused = sum(one.new_state == _CLOSE for one in dials)
+    refused = sum(one.new_state == CLOSE for one in dials)
     return Evidence(
         Kind.KERNEL_EVENT,
         f"the runtime dialled {', '.join(mirror.addresses)} {len(dials)} times in those moments; "

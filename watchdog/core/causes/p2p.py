@@ -19,12 +19,13 @@ from watchdog.core.diagnosis import judge_p2p
 from watchdog.core.dragonfly import PRODUCTS, Generation
 from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.observation import Api, P2pSeen, ProcessSample, TcpEvent
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.target import Target, is_loopback, port_of
+from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.told import Told
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
 
-SECOND_NS = 1_000_000_000
 WITHIN_NS = 180 * SECOND_NS  # a line that is older tells nothing of now
 STALE_NS = 15 * SECOND_NS
 SILENT_NS = 10 * SECOND_NS
@@ -32,7 +33,6 @@ GROWS_NS = 20 * SECOND_NS
 LOOKS = 3  # at the client, since the first line
 LINE_CHARS = 240
 _WORDS = ("df1.", "dfgo.", "dfrs.")
-_ESTABLISHED = 1
 CAUSES = frozenset(
     {
         Cause.P2P_PIECE_TIMEOUT,
@@ -204,7 +204,7 @@ def _silence(transfers: Transfers, world: World, address: str) -> Optional[Evide
         if not transfers.fresh(name, world.now_ns):
             continue
         to_it = [one for one in scan.connections if _leads_to(one.remote, address)]
-        silent = [one for one in to_it if one.state == _ESTABLISHED and (one.silent_ns or 0) >= SILENT_NS]
+        silent = [one for one in to_it if one.state == ESTABLISHED and (one.silent_ns or 0) >= SILENT_NS]
         if silent:
             longest = max(one.silent_ns or 0 for one in silent) / SECOND_NS
             text = f"{len(silent)} connections of the runtime to {address} are silent, up to {longest:.0f} s"
@@ -228,7 +228,7 @@ def _is_end(event: TcpEvent, daemon: ProcessSample, address: str) -> bool:
         event.pid == daemon.key.pid
         and event.remote_port == port_of(address)
         and event.what == "state"
-        and event.old_state == _ESTABLISHED
+        and event.old_state == ESTABLISHED
     )
 
 

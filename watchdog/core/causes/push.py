@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.advice import registry as advice
-from watchdog.core.causes.download import ESTABLISHED, runtime_of
+from watchdog.core.causes.download import runtime_of
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.causes.registry import by_registry, images_of, of_host, who_waits
 from watchdog.core.demand import Demand, Waiting, ports_of, registry_of
@@ -22,6 +22,7 @@ from watchdog.core.evidence import Evidence, Kind
 from watchdog.core.policy import Thresholds
 from watchdog.core.refusal import Refusal, Verb, refusals, rounds
 from watchdog.core.target import Target, is_fresh
+from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.transfer import Transfers
 from watchdog.core.upload import Request, Upload
 from watchdog.core.world import World

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptoms.answers import kind_of_status
 from watchdog.core.symptoms.vocabulary import SymptomKind as Kind
 
@@ -51,7 +52,6 @@ _ENDINGS = {  # haproxy: who ended it (lower case: by time-out), and in which ph
     "CH": (Kind.CANCELED, "lb.client_gone"),
     "PH": (Kind.SERVER_ERROR, "lb.upstream_bad_answer"),
 }
-SECOND_NS = 1_000_000_000
 _TRAEFIK_READ_NS = 60 * SECOND_NS  # its readTimeout counts from the start of an upload
 _LONG_WAIT_NS = 10 * SECOND_NS  # a client that leaves a token request after this long gave up
 

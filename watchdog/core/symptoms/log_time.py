@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Match, Optional, Tuple
 
-SECOND_NS = 1_000_000_000
+from watchdog.core.policy import SECOND_NS
+
 _AHEAD_NS = 2 * 86_400 * SECOND_NS  # how far a log without years may run ahead before it is last year's
 
 ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]+\d\d:\d\d:\d\d(?:[.,]\d{1,9})?" r"(?:\s?(?:Z|UTC)|\s?[+-]\d\d:?\d\d)?"
