@@ -10,7 +10,7 @@ import pytest
 from tests.core.scene import Scene, enforce
 from watchdog.core.causes.daemon import silent_api
 from watchdog.core.causes.finding import Finding
-from watchdog.core.decision import FREEING
+from watchdog.core.decision import LADDERS
 from watchdog.core.evidence import Kind
 from watchdog.core.observation import (
     Api,
@@ -107,7 +107,7 @@ def test_a_line_alone_is_no_silence() -> None:
 
 def test_the_stacks_come_before_the_restart() -> None:
     (finding,) = Silence().ask(9)
-    assert FREEING[finding.cause] == (Remedy.DUMP_GOROUTINES, Remedy.RESTART_RUNTIME)
+    assert LADDERS[finding.cause] == (Remedy.DUMP_GOROUTINES, Remedy.RESTART_RUNTIME)
 
 
 # --- and what follows from it -----------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What to do about an incident: act, wait or refuse, each with its reason.
 
-Two ladders.  Freeing goes from the mildest remedy to the strongest, and a
+Freeing climbs the cause's ladder from the mildest remedy to the strongest, and a
 stronger one is taken only when the milder failed or cannot work.  Preventing
 is only for a fault that came back.  When in doubt: nothing, and why.
 """
@@ -27,7 +27,9 @@ PAUSE_AFTER_REFUSAL_NS = 10 * SECOND_NS
 PAUSE_AFTER_UNDO_NS = 60 * SECOND_NS
 
 _R = Remedy
-FREEING: Mapping[Cause, Tuple[Remedy, ...]] = {
+# What may be tried for each cause, the mildest first.  Some of it lasts until it expires or is undone:
+# it frees by changing what the next attempt goes through.  A cause that is not here is told only.
+LADDERS: Mapping[Cause, Tuple[Remedy, ...]] = {
     Cause.DECOMPRESSOR_STOPPED: (_R.RESUME,),
     Cause.DECOMPRESSOR_SPINNING: (_R.KILL_DECOMPRESSOR, _R.DISABLE_PIGZ, _R.RESTART_RUNTIME),
     Cause.DECOMPRESSOR_BLOCKED: (_R.KILL_DECOMPRESSOR, _R.DISABLE_PIGZ, _R.RESTART_RUNTIME),
@@ -122,7 +124,7 @@ def _forbidden(incident: Incident, world: World) -> Union[Refuse, Wait, None]:
         return Refuse(f"the runtime cannot be seen in full: {runtime.sight.value}")
     if incident.hands_off:
         return Refuse(f"hands off: {incident.hands_off}")
-    if incident.cause not in FREEING:
+    if incident.cause not in LADDERS:
         return Refuse(TOLD)
     is_a_process_of_a_pull = incident.target is None and incident.cause is not Cause.DAEMON_STOPPED
     if is_a_process_of_a_pull and not incident.belongs_to_pull:
@@ -169,7 +171,7 @@ def _free(incident: Incident, world: World, history: History) -> Choice:
             return again
     spent: List[str] = []
     off: List[str] = []
-    for remedy in FREEING[incident.cause]:
+    for remedy in LADDERS[incident.cause]:
         if remedy is Remedy.DISABLE_PIGZ and not incident.recurrence:
             continue  # it lasts, and a fault that came once may not come again
         if remedy is Remedy.DUMP_GOROUTINES and incident.taken(remedy.value, Outcome.DONE):

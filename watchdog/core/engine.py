@@ -26,7 +26,7 @@ from watchdog.core.causes import Finding, find
 from watchdog.core.causes.finding import FOR_PEOPLE, STANDSTILLS
 from watchdog.core.causes.network import find_network
 from watchdog.core.decision import (
-    FREEING,
+    LADDERS,
     Act,
     Choice,
     Refuse,
@@ -78,9 +78,7 @@ class Engine:
         for finding in self._news():
             if finding.confirmed:
                 self.casebook.found(finding, self.world, history)
-        if (
-            self.world.ledger_was_read
-        ):  # before, an end that our own action has made would look like another's
+        if self.world.ledger_was_read:  # else an end that our own action made would look like another's
             found = self._found_ids(confirmed=False)
             self.casebook.look(self.world, self.tracks, self.transfers, found)
         decisions = self._decide(history)
@@ -221,7 +219,7 @@ class Engine:
                 cause.value,
                 history.remaining(remedy, cause.value, budget_of(policy, remedy)),
             )
-            for cause, ladder in FREEING.items()
+            for cause, ladder in LADDERS.items()
             for remedy in ladder
             if remedy in policy.remedies_on
         )

@@ -73,7 +73,8 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
     _S.GAVE_UP: {_H.ACKNOWLEDGED: _S.CONFIRMED, _H.ACTION_STARTED: _S.ACTING},  # by a person
 }
 
-# What ends the standstill itself, and the outcomes after which it may have.
+# What may set a pull going again, at once or by what its next attempt meets, and the outcomes after which
+# it may have.
 FREEING = frozenset(
     one.value
     for one in (
