@@ -23,6 +23,10 @@ from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.transfer import Transfers
 
 BLACK_HOLE_PROBES = 2
+CONTESTED = (
+    "more connections wait for a first byte than layers do: one of them may ask for a manifest, "
+    "and to reset that would end its pull"
+)
 
 
 def silent_downloads(runtime: str, transfers: Transfers, demand: Demand, limits: Thresholds) -> List[Finding]:
@@ -110,17 +114,8 @@ def _header_wait(
         threshold=limits.header_wait * 2**target.resets,
         since_ns=one.since_ns,
         target=target,
-        hands_off=_why_hands_off(one) or why_no_reset(target),
+        hands_off=CONTESTED if one.contested else why_no_reset(target),
     )
-
-
-def _why_hands_off(one: Download) -> str:
-    if one.contested:
-        return (
-            "more connections wait for a first byte than layers do: one of them may ask for a manifest, "
-            "and to reset that would end its pull"
-        )
-    return ""
 
 
 def _lone_request(

@@ -54,7 +54,7 @@ def failing_mirrors(
 ) -> List[Finding]:
     """Every mirror of a runtime that is in its list and fails."""
     seen = world.runtimes[runtime]
-    if seen.process is None:
+    if seen.process is None or not seen.mirrors:
         return []
     # The runtime tells its list every two minutes only; what we have taken out of it is not in use.
     out = {one.endpoint for one in bypassed(_history(world)) if one.runtime == runtime}
