@@ -225,10 +225,19 @@ def test_a_frozen_disk_does_not_hold_a_look() -> None:
 
 def test_a_daemon_that_is_not_there_is_no_trouble() -> None:
     sensor = ExtractionSensor("docker")
-    scan = look(sensor)
-    assert scan.daemon is None and scan.complete
     sensor.follow(ProcessKey(2**22 + 1, 1), "/var/lib/docker")
     assert look(sensor).daemon is None
+
+
+def test_before_it_knows_the_daemon_nothing_is_taken_for_ended() -> None:
+    """An incident that an earlier agent left is not over because this one has not looked yet."""
+    sensor = ExtractionSensor("docker")
+    assert not look(sensor).complete
+    itself = proc.identify(os.getpid())
+    sensor.follow(itself, None)
+    assert look(sensor).complete
+    sensor.follow(None, None)
+    assert look(sensor).complete  # it has ended, and what it left is known
 
 
 def test_what_cannot_be_looked_into_is_told_and_not_guessed(lab: Lab) -> None:

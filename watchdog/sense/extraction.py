@@ -51,6 +51,7 @@ class ExtractionSensor:
         self._target: _Target = (None, None)  # what is to be followed
         self._met: _Target = (None, None)  # what we have got to know
         self._device: Optional[str] = None
+        self._has_met = False
 
     def follow(self, daemon: Optional[ProcessKey], data_root: Optional[str]) -> None:
         """This process is the runtime from now on; None: there is none."""
@@ -75,6 +76,7 @@ class ExtractionSensor:
             return
         if daemon is not None and daemon != self._met[0]:
             self._family.adopt(daemon)
+            self._has_met = True
         self._device = self._find_device(daemon, data_root)
         self._met = target
 
@@ -106,7 +108,8 @@ class ExtractionSensor:
             orphans=_present(self._sample, self._family.orphans(daemon, members)),
             blobs=self._blobs(daemon) if daemon is not None else (),
             pressure=storage.read_pressure(self._device, self._root),
-            complete=all(one.role.kind is not Kind.UNREADABLE for one in children),
+            # Before the first daemon was met, what an earlier agent saw cannot be missed.
+            complete=self._has_met and all(one.role.kind is not Kind.UNREADABLE for one in children),
         )
 
     def _stage(self, child: Child) -> DecompressorSample:
@@ -135,10 +138,6 @@ class ExtractionSensor:
                         BlobSample(name.replace(_DELETED, ""), size_bytes=seen[1], position_bytes=seen[0])
                     )
         return tuple(found)
-
-
-def _takes_part(child: Child) -> bool:
-    return child.role.kind in (Kind.DECOMPRESSOR, Kind.UNTAR)
 
 
 def _present(look: Callable[[_Subject], _Seen], subjects: Iterable[_Subject]) -> Tuple[_Seen, ...]:
