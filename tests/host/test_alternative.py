@@ -18,7 +18,7 @@ from tests.lab.proxy import MANIFESTS, FaultProxy, Rule
 from tests.lab.registry import free_port
 from watchdog.core.reference import Reference
 from watchdog.errors import Unavailable
-from watchdog.host import alternative
+from watchdog.host import trust
 from watchdog.host.alternative import Alternative, check
 
 pytestmark = pytest.mark.lab
@@ -84,7 +84,7 @@ def test_tls_with_a_certificate_for_that_name(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(alternative, "CERTIFICATES", tmp_path)
+    monkeypatch.setattr(trust, "CERTIFICATES", tmp_path)
     with Nginx(lab, [Front(proxy.port, tls=True)]) as nginx:
         one = Alternative("localhost", "127.0.0.1", nginx.port)
         wanted = Reference("localhost", SMALL.repository, SMALL.tag, None)

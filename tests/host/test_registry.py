@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from watchdog.core.reference import parse_reference
-from watchdog.host import registry
+from watchdog.host import registry, trust
 
 IMAGE = parse_reference("lab/small:1")
 LAYER = "sha256:" + "a" * 64
@@ -149,4 +149,4 @@ def test_where_a_url_leads(url: str, wanted: tuple[str, ...]) -> None:
 
 
 def test_certificates_stand_where_the_runtime_has_them() -> None:
-    assert Path("/etc/docker/certs.d") == registry.CERTIFICATES
+    assert Path("/etc/docker/certs.d") == trust.CERTIFICATES

@@ -11,30 +11,20 @@ import http.client
 import json
 import re
 import socket
-import ssl
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from watchdog.core.reference import Reference
 from watchdog.errors import Unavailable
+from watchdog.host.registry import ACCEPT
+from watchdog.host.trust import context_for
 
 DEADLINE_S = 5.0
-CERTIFICATES = Path("/etc/docker/certs.d")
 _MOST_BYTES = 1 << 20
 _OK, _PARTIAL, _UNAUTHORIZED = 200, 206, 401
 _REDIRECTS = (301, 302, 307, 308)
-_ACCEPT = ", ".join(
-    f"application/vnd.{name}+json"
-    for name in (
-        "docker.distribution.manifest.v2",
-        "oci.image.manifest.v1",
-        "docker.distribution.manifest.list.v2",
-        "oci.image.index.v1",
-    )
-)
 _Headers = Mapping[str, str]
 
 
@@ -131,7 +121,7 @@ def _ask(one: Alternative, path: str, headers: Optional[_Headers] = None) -> Tup
     try:
         with closing(connection):
             connection.sock = _connected(one)
-            connection.request("GET", path, headers={"Accept": _ACCEPT, **(headers or {})})
+            connection.request("GET", path, headers={"Accept": ACCEPT, **(headers or {})})
             answer = connection.getresponse()
             body = answer.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
@@ -143,11 +133,8 @@ def _connected(one: Alternative) -> socket.socket:
     plain = socket.create_connection((one.address, one.port), DEADLINE_S)
     if one.plain:
         return plain
-    context = ssl.create_default_context()
-    for name in (one.host, f"{one.host}:{one.port}"):
-        for authority in sorted((CERTIFICATES / name).glob("*.crt")):
-            context.load_verify_locations(authority)
     try:
+        context = context_for(one.host, f"{one.host}:{one.port}")
         return context.wrap_socket(plain, server_hostname=one.host)
     except BaseException:
         plain.close()

@@ -14,35 +14,33 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 import threading
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 from urllib.parse import urlsplit
 
 from watchdog.core.observation import HarborSeen
 from watchdog.core.redaction import redact
 from watchdog.errors import Unavailable
+from watchdog.host.trust import context_for
 
 DEADLINE_S = 5.0
 _MOST_BYTES = 64 * 1024
 _MOST_COMPONENTS = 32
 _MOST_CHARS = 200
-_CERTS = Path("/etc/docker/certs.d")
 _APIS = ("/api/v2.0", "/api")
 
 
-def look(url: str, deadline_s: float = DEADLINE_S, certs: Path = _CERTS) -> HarborSeen:
+def look(url: str, deadline_s: float = DEADLINE_S) -> HarborSeen:
     """The health of the Harbor at `url` ("https://HOST[:PORT]").  Raises Unavailable without an answer."""
     ends_at = time.monotonic() + deadline_s
     status, body = 0, b""
     for api in _APIS:
-        status, body = _get(url, f"{api}/health", ends_at, certs)
+        status, body = _get(url, f"{api}/health", ends_at)
         told = _object(body) if status == http.client.OK else {}
         if isinstance(told.get("components"), list):
-            return HarborSeen(url, status, unhealthy(told["components"]), _version(url, api, ends_at, certs))
+            return HarborSeen(url, status, unhealthy(told["components"]), _version(url, api, ends_at))
         if status != http.client.NOT_FOUND:
             break
     if status == http.client.OK:
@@ -59,10 +57,10 @@ def unhealthy(components: List[Any]) -> Tuple[str, ...]:
     return tuple(sick)
 
 
-def _version(url: str, api: str, ends_at: float, certs: Path) -> str:
+def _version(url: str, api: str, ends_at: float) -> str:
     """ "1" where only the old API answers; "" for some 2.x."""
     try:
-        status, body = _get(url, f"{api}/systeminfo", ends_at, certs)
+        status, body = _get(url, f"{api}/systeminfo", ends_at)
     except Unavailable:
         status, body = 0, b""
     told = _object(body).get("harbor_version") if status == http.client.OK else None
@@ -71,13 +69,13 @@ def _version(url: str, api: str, ends_at: float, certs: Path) -> str:
     return "1" if api == _APIS[-1] else ""
 
 
-def _get(url: str, path: str, ends_at: float, certs: Path) -> Tuple[int, bytes]:
+def _get(url: str, path: str, ends_at: float) -> Tuple[int, bytes]:
     parts = urlsplit(url)
     left_s = ends_at - time.monotonic()
     if left_s <= 0:
         raise Unavailable(f"{url} did not answer in time")
     try:
-        with closing(_connection(parts.scheme, parts.netloc, left_s, certs)) as connection:
+        with closing(_connection(parts.scheme, parts.netloc, left_s)) as connection:
             connection.connect()
             with _ended_after(left_s, connection.sock):
                 connection.request("GET", path, headers={"Connection": "close", "Accept": "application/json"})
@@ -99,13 +97,10 @@ def _ended_after(seconds: float, connection: socket.socket) -> Iterator[None]:
         timer.cancel()
 
 
-def _connection(scheme: str, host: str, timeout_s: float, certs: Path) -> http.client.HTTPConnection:
+def _connection(scheme: str, host: str, timeout_s: float) -> http.client.HTTPConnection:
     if scheme == "http":
         return http.client.HTTPConnection(host, timeout=timeout_s)
-    trust = ssl.create_default_context()
-    for authority in sorted((certs / host).glob("*.crt")):
-        trust.load_verify_locations(str(authority))
-    return http.client.HTTPSConnection(host, timeout=timeout_s, context=trust)
+    return http.client.HTTPSConnection(host, timeout=timeout_s, context=context_for(host))
 
 
 def _object(body: bytes) -> Dict[str, Any]:

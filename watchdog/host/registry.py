@@ -17,18 +17,17 @@ import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from watchdog.core.reference import Reference
 from watchdog.errors import Deadline
 from watchdog.host.deadline import within
+from watchdog.host.trust import context_for
 
 DOCKER_IO = "https://registry-1.docker.io"
-CERTIFICATES = Path("/etc/docker/certs.d")
 _MANIFESTS = "application/vnd.{}+json"
-_ACCEPT = ", ".join(
+ACCEPT = ", ".join(
     _MANIFESTS.format(name)
     for name in (
         "docker.distribution.manifest.v2",
@@ -113,7 +112,7 @@ class _Registry:
 
     def get(self, path: str, most_bytes: int = _MOST_BYTES) -> bytes:
         """The body of an answer, cut."""
-        request = urllib.request.Request(self.base + path, headers={"Accept": _ACCEPT})
+        request = urllib.request.Request(self.base + path, headers={"Accept": ACCEPT})
         try:
             answer: HTTPResponse
             with self._opener.open(request, timeout=self._deadline_s) as answer:
@@ -168,9 +167,7 @@ def _is_in(host: str, network: str) -> bool:
 
 def _tls(base: str, host: str, environment: Mapping[str, str]) -> ssl.SSLContext:
     """Certificates are checked against what the runtime trusts; those of loopback addresses are not."""
-    context = ssl.create_default_context(cafile=environment.get("SSL_CERT_FILE"))
-    for authority in sorted((CERTIFICATES / urlsplit(base).netloc).glob("*.crt")):
-        context.load_verify_locations(authority)
+    context = context_for(urlsplit(base).netloc, cafile=environment.get("SSL_CERT_FILE"))
     if _is_in(host, "127.0.0.0/8") or host == "localhost":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
