@@ -9,7 +9,8 @@ TOLD = ["passed 61.5 it works", "| with a word more", "skipped 0.0 it is here"]
 
 def test_every_check_is_a_line_and_a_cell() -> None:
     tally = Tally()
-    said = [*tally.follow("bookworm", [*TOLD, "end"]), *tally.follow("trixie", ["failed 3.0 it works", "end"])]
+    said = list(tally.follow("bookworm", [*TOLD, "end"]))
+    said += tally.follow("trixie", ["failed 3.0 it works", "end"])
     assert said[0].split() == ["passed", "bookworm", "it", "works", "(61.5", "s)"]
     assert said[1] == "    | with a word more"
     assert list(tally.table()) == [
