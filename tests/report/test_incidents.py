@@ -107,7 +107,9 @@ def test_evidence_that_changes_with_every_look_does_not_wear_out_the_disk(store,
     wait_for(path.exists)
     for n in range(20):
         store.keep(record(next=f"resume again in {n} s"))
-    wait_for(lambda: writer.stuck_s() == 0)
+    written = threading.Event()
+    writer.submit(written.set)  # behind everything that was to be written
+    assert written.wait(5)
     assert read_record(path) == record()
     assert read_record(store.run_path / f"{ID}.json")["next"] == "resume again in 19 s"
 

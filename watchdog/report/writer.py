@@ -29,7 +29,6 @@ class Writer:
         self._changed = threading.Condition()
         self._retry_at = 0.0
         self._closing = False
-        self._busy_since: Optional[float] = None
         self.dropped = 0
         self.failures = 0
         self.last_error = ""
@@ -47,11 +46,6 @@ class Writer:
             self._queue[name] = job
             self._changed.notify()
             return True
-
-    def stuck_s(self) -> float:
-        """For how long the present job has been at it; 0 when there is none."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
 
     def close(self, deadline_s: float) -> bool:
         """Finish what is queued, trying once more what failed; False when something is left."""
@@ -86,7 +80,6 @@ class Writer:
             self._failed.clear()
 
     def _do(self, key: Hashable, job: Job) -> None:
-        self._busy_since = time.monotonic()
         try:
             job()
             self.last_error = ""
@@ -96,8 +89,6 @@ class Writer:
         except Exception as error:
             # A fault of ours; the thread must outlive it, and it must be seen.
             self._note_failure(repr(error))
-        finally:
-            self._busy_since = None
 
     def _note_failure(self, error: str) -> None:
         self.failures += 1

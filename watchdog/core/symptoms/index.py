@@ -9,7 +9,7 @@ Law: the same answer as going through all rules in their order.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Iterator, Optional, Sequence
 
 from watchdog.core.symptoms.rule import Rule, first_match
 from watchdog.core.symptoms.sieve import FOUND_STEMS, stems_in, trie
@@ -46,13 +46,3 @@ class RuleIndex:
             lowest = found & -found
             yield self._rules[lowest.bit_length() - 1]
             found ^= lowest
-
-
-def unreachable_words(rules: Sequence[Rule]) -> Dict[str, str]:
-    """Words without a stem, with their rule's detail: a rule that nothing would ever lead to."""
-    return {
-        word: rule.detail
-        for rule in rules
-        for word in rule.one_of
-        if not any(stem in word for stem in FOUND_STEMS)
-    }
