@@ -1,4 +1,4 @@
-"""core/transfer, feeding, attempts, estimate: which connection feeds which layer, and how it went."""
+"""core/transfer, feeding, attempts: which connection feeds which layer, and how it went."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from tests.core.network import LEAKED, MB, SECOND_NS, Layer, Network
 from watchdog.core.attempts import Ending, read_failure
 from watchdog.core.download import Download, Phase
-from watchdog.core.estimating import estimate
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
@@ -384,6 +383,36 @@ def test_the_next_attempt_begins_where_the_file_stands_though_the_last_look_was_
     assert (first.from_bytes, first.layer_bytes, second.from_bytes) == (0, 35 * MB, 35 * MB)
 
 
+# --- the end of a layer -------------------------------------------------------------------
+
+
+def test_a_write_between_two_looks_at_a_file_ends_no_download() -> None:
+    """Size and position cannot be seen at one moment: 4584 bytes lay between them once."""
+    network = Network()
+    layer = network.layer()
+    network.tick(3)
+    scan = network.transfers.scans["docker"]
+    grown = layer.size + MB
+    (blob,) = scan.blobs
+    torn = replace(blob, size_bytes=grown, position_bytes=grown - 4584)
+    network.transfers.update(replace(scan, blobs=(torn,)), network.now_ns + SECOND_NS)
+    (download,) = network.transfers.of("docker")
+    assert download.began_ns < network.now_ns and len(download.attempts) == 1
+    assert network.transfers.finished["docker"] == ()
+
+
+def test_a_file_that_does_not_grow_and_is_read_has_come() -> None:
+    network = Network()
+    network.layer()
+    network.tick(3)
+    scan = network.transfers.scans["docker"]
+    (blob,) = scan.blobs
+    read = replace(blob, position_bytes=blob.size_bytes - 4584)
+    network.transfers.update(replace(scan, blobs=(read,)), network.now_ns + SECOND_NS)
+    assert network.transfers.of("docker") == ()
+    assert network.transfers.finished["docker"] == (blob.size_bytes,)
+
+
 # --- lines of the log, as dockerd 20.10.24 and 19.03 wrote them ----------------------------------
 
 RESET = (
@@ -420,55 +449,3 @@ def test_the_oldest_form_has_no_numbers() -> None:
 )
 def test_other_lines_are_none(text: str) -> None:
     assert read_failure(text, 7) is None
-
-
-# --- the end -------------------------------------------------------------------------------
-
-
-def test_an_estimate_of_the_end() -> None:
-    network = Network()
-    network.layer(total=10 * MB, rate=5 * MB)
-    slow = network.layer(total=100 * MB, rate=2 * MB)
-    network.tick(6)
-    found = estimate(
-        network.transfers.of("docker"), network.transfers.finished["docker"], (10 * MB, 100 * MB)
-    )
-    assert (found.done_bytes, found.total_bytes, found.slowest) == (22 * MB, 110 * MB, slow.name)
-    assert found.seconds_left == pytest.approx(44, abs=1)
-
-
-def test_no_estimate_where_nothing_moves_or_the_size_is_unknown() -> None:
-    network = Network()
-    layer = network.layer()
-    network.tick(3)
-    assert estimate(network.transfers.of("docker"), (), ()).seconds_left is None
-    layer.rate = 0
-    network.tick(12)
-    assert estimate(network.transfers.of("docker"), (), (200 * MB,)).seconds_left is None
-
-
-def test_a_write_between_two_looks_at_a_file_ends_no_download() -> None:
-    """Size and position cannot be seen at one moment: 4584 bytes lay between them once."""
-    network = Network()
-    layer = network.layer()
-    network.tick(3)
-    scan = network.transfers.scans["docker"]
-    grown = layer.size + MB
-    (blob,) = scan.blobs
-    torn = replace(blob, size_bytes=grown, position_bytes=grown - 4584)
-    network.transfers.update(replace(scan, blobs=(torn,)), network.now_ns + SECOND_NS)
-    (download,) = network.transfers.of("docker")
-    assert download.began_ns < network.now_ns and len(download.attempts) == 1
-    assert network.transfers.finished["docker"] == ()
-
-
-def test_a_file_that_does_not_grow_and_is_read_has_come() -> None:
-    network = Network()
-    network.layer()
-    network.tick(3)
-    scan = network.transfers.scans["docker"]
-    (blob,) = scan.blobs
-    read = replace(blob, position_bytes=blob.size_bytes - 4584)
-    network.transfers.update(replace(scan, blobs=(read,)), network.now_ns + SECOND_NS)
-    assert network.transfers.of("docker") == ()
-    assert network.transfers.finished["docker"] == (blob.size_bytes,)
