@@ -10,6 +10,7 @@ from tests.core.machine import BIG, MIB
 from tests.core.scene import Scene
 from tests.core.variants import Powerless, Unwatched
 from watchdog.core.observation import ClientScan, ExtractionScan, ImageEvent
+from watchdog.core.verification import LOOKS_FOR_ANOTHER_PULL
 
 OTHER = "localhost:5000/other:1"
 SMALL = 60 * MIB
@@ -66,12 +67,25 @@ def test_what_a_replaced_runtime_has_left_behind_is_gone_and_no_success():
     scene.until("verifying")
     scene.restart_runtime()
 
-    scene.tick(20)
+    scene.tick(LOOKS_FOR_ANOTHER_PULL - 10)
+    assert scene.incident["state"] == "verifying"
+    scene.tick(10)
 
     assert scene.orphans
     assert scene.verdicts == ["inconclusive"]
     assert scene.incident["state"] == "gone"
     assert "its runtime was replaced" in scene.incident["next"]
+
+
+def test_another_pull_of_the_image_is_a_success_of_the_restart():
+    scene = Powerless()
+    scene.hang(scene.pull(), "stopped")
+    scene.until("verifying")
+    scene.restart_runtime()
+    scene.tick(30)
+    scene.arrive(BIG)
+
+    scene.until("recovered")
 
 
 def test_nor_is_it_still_hung_without_an_action():

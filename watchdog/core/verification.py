@@ -20,6 +20,7 @@ from watchdog.core.world import World
 LOOKS_FOR_PROGRESS = 8  # samples without a byte after an action: it did not help
 LOOKS_FOR_END = 5  # samples that a killed process may still be seen
 LOOKS_FOR_IMAGE = 15  # samples after the last client went, until a pull counts as over
+LOOKS_FOR_ANOTHER_PULL = 120  # after a restart its clients are gone; kubelet and people ask again
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _after_resume(incident: Incident, world: World, tracks: Tracks) -> Optional[
     successor = replaced_by(incident, world)
     if successor is not None:
         reason = f"its runtime was replaced by process {successor.pid}, and no progress of its pull was seen"
-        over = incident.looks >= LOOKS_FOR_IMAGE
+        over = incident.looks >= LOOKS_FOR_ANOTHER_PULL
         return Judgement(Verdict.INCONCLUSIVE, reason, ended=True) if over else None
     key = incident.culprit.key
     still = min(incident.looks, tracks.still_samples(key)) if tracks.alive(incident.runtime, key) else 0
