@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
-from watchdog.act import json_text
+from watchdog.act import json_text, whole_file
 from watchdog.act.daemon_command import DaemonCommand
 from watchdog.act.identity import Subject
 from watchdog.act.view import view_of
@@ -135,7 +135,8 @@ def write(wanted: Change, started: Optional[DaemonCommand]) -> None:
         raise Refused(f"somebody has changed {wanted.key} in {wanted.path} since it was looked at")
     fresh = file.path.with_name(f".{file.path.name}.pull-watchdog")
     try:
-        _write_fresh(fresh, file, json_text.exchanged(file.text, wanted.key, wanted.after))
+        text = json_text.exchanged(file.text, wanted.key, wanted.after)
+        whole_file.write_fresh(fresh, file.path if file.there else None, text)
         faults = started.faults_of(str(fresh)) if started is not None else []
         if faults:
             raise Refused("; ".join(faults))
@@ -182,24 +183,6 @@ def _check_writable(file: ConfigFile) -> None:
             raise Refused(f"{path} cannot be written to: it is read-only here")
 
 
-def _write_fresh(fresh: Path, old: ConfigFile, text: str) -> None:
-    """The new content on the disk, with the owner, the mode and the label of the old file."""
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-        if old.there:
-            was = old.path.stat()
-            os.fchown(fd, was.st_uid, was.st_gid)
-            os.fchmod(fd, stat.S_IMODE(was.st_mode))
-            for name in os.listxattr(old.path):
-                with suppress(OSError):  # a file system may keep some for itself
-                    os.setxattr(fd, name, os.getxattr(old.path, name))
-        file.write(text)
-        file.flush()
-        os.fsync(fd)
-
-
 def _replace(old: ConfigFile, fresh: Path) -> None:
     """The new file in the place of the old one, which stays beside it.  Refused when that has changed."""
     now = read(old.path)
@@ -211,11 +194,7 @@ def _replace(old: ConfigFile, fresh: Path) -> None:
     if old.there:
         os.link(old.path, backup)
     fresh.replace(old.path)
-    folder = os.open(old.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    whole_file.sync_folder(old.path.parent)
 
 
 def _drop_backup(path: Path) -> None:

@@ -12,6 +12,7 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Optional
 
 from watchdog.act.bind_mount import mount_points
 from watchdog.errors import Refused
@@ -61,11 +62,11 @@ def replace_text(path: Path, old: str, new: str) -> None:
     check(path)
     fresh = path.with_name(f".{path.name}.pull-watchdog")
     try:
-        _write_fresh(fresh, path, new)
+        write_fresh(fresh, path, new)
         if read(path) != old:
             raise Refused(f"somebody has changed {path} since it was looked at")
         fresh.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}") from error
     finally:
@@ -73,25 +74,37 @@ def replace_text(path: Path, old: str, new: str) -> None:
             fresh.unlink()
 
 
-def _write_fresh(fresh: Path, old: Path, text: str) -> None:
+def write_fresh(fresh: Path, old: Optional[Path], text: str) -> None:
+    """The new content on the disk, with the owner, the mode and the label of the old file.
+
+    `old` None: there is none, and everybody may read the new one.  Raises OSError.
+    """
     with suppress(FileNotFoundError):
         fresh.unlink()
-    was = old.stat()
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        os.fchown(fd, was.st_uid, was.st_gid)
-        os.fchmod(fd, stat.S_IMODE(was.st_mode))
-        for name in os.listxattr(old):
-            with suppress(OSError):  # a file system may keep some for itself
-                os.setxattr(fd, name, os.getxattr(old, name))
+        if old is None:
+            os.fchmod(fd, 0o644)
+        else:
+            _make_alike(fd, old)
         file.write(text.encode("utf-8"))
         file.flush()
         os.fsync(fd)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Have the names in a directory on the disk.  Raises OSError."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _make_alike(fd: int, old: Path) -> None:
+    was = old.stat()
+    os.fchown(fd, was.st_uid, was.st_gid)
+    os.fchmod(fd, stat.S_IMODE(was.st_mode))
+    for name in os.listxattr(old):
+        with suppress(OSError):  # a file system may keep some for itself
+            os.setxattr(fd, name, os.getxattr(old, name))
