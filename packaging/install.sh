@@ -29,13 +29,12 @@ done
 file 644 packaging/config/config.yaml /etc/pull-watchdog/config.yaml
 install -d -m 755 "$dest/etc/pull-watchdog/conf.d"
 
-for path in packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.service.d/*.conf; do
-	[ ! -e "$path" ] || file 644 "$path" "/usr/lib/systemd/system/${path#packaging/systemd/}"
+for unit in pull-watchdog.service pull-watchdog-act.socket pull-watchdog-act@.service \
+	docker.service.d/pull-watchdog.conf containerd.service.d/pull-watchdog.conf; do
+	file 644 "packaging/systemd/$unit" "/usr/lib/systemd/system/$unit"
 done
-for kind in tmpfiles sysusers; do
-	path=packaging/systemd/$kind.conf
-	[ ! -e "$path" ] || file 644 "$path" "/usr/lib/$kind.d/pull-watchdog.conf"
-done
+file 644 packaging/systemd/sysusers.conf /usr/lib/sysusers.d/pull-watchdog.conf
+file 644 packaging/systemd/tmpfiles.conf /usr/lib/tmpfiles.d/pull-watchdog.conf
 
 file 644 packaging/man/pull-watchdog.8 /usr/share/man/man8/pull-watchdog.8
 file 644 packaging/man/pull-watchdog.yaml.5 /usr/share/man/man5/pull-watchdog.yaml.5

@@ -48,10 +48,6 @@ def run(*command: str, deadline_s: float = 60.0, cwd: Path = CHECKOUT) -> str:
 def installed_paths() -> List[str]:
     """Every file that is installed, and nothing else: the list that both packages are held against."""
     modules = sorted(str(one.relative_to(CHECKOUT)) for one in (CHECKOUT / "watchdog").rglob("*.py"))
-    units = sorted((PACKAGING / "systemd").glob("*.service*/*.conf")) + [
-        one for one in (PACKAGING / "systemd").iterdir() if one.suffix in (".service", ".socket")
-    ]
-    declared = [kind for kind in ("sysusers", "tmpfiles") if (PACKAGING / f"systemd/{kind}.conf").exists()]
     return sorted(
         [
             "/etc/pull-watchdog/config.yaml",
@@ -67,8 +63,13 @@ def installed_paths() -> List[str]:
             "/usr/share/pull-watchdog/grafana/dashboard.json",
             "/usr/share/pull-watchdog/prometheus/alerts.yml",
             "/usr/share/pull-watchdog/prometheus/scrape.yml",
-            *(f"/usr/lib/systemd/system/{one.relative_to(PACKAGING / 'systemd')}" for one in units),
-            *(f"/usr/lib/{kind}.d/pull-watchdog.conf" for kind in declared),
+            "/usr/lib/systemd/system/containerd.service.d/pull-watchdog.conf",
+            "/usr/lib/systemd/system/docker.service.d/pull-watchdog.conf",
+            "/usr/lib/systemd/system/pull-watchdog-act.socket",
+            "/usr/lib/systemd/system/pull-watchdog-act@.service",
+            "/usr/lib/systemd/system/pull-watchdog.service",
+            "/usr/lib/sysusers.d/pull-watchdog.conf",
+            "/usr/lib/tmpfiles.d/pull-watchdog.conf",
             *(f"/usr/share/pull-watchdog/{module}" for module in modules),
         ]
     )

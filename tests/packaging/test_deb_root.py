@@ -10,7 +10,7 @@ from typing import List, Set
 
 import pytest
 
-from tests.packaging.conftest import PACKAGING, needs, run
+from tests.packaging.conftest import needs, run
 from watchdog import __version__
 
 pytestmark = pytest.mark.slow
@@ -22,8 +22,6 @@ LIFE_DEADLINE_S = 600.0
 OF_DPKG = re.compile(r"/var/lib/dpkg/|/var/log/(dpkg\.log|apt/)|/var/lib/apt/")
 # The group docker is made for the user where Docker is not installed yet, and stays; tools keep copies.
 OF_USERS = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid|\.pwd\.lock)-?\t")
-
-HAS_USER = (PACKAGING / "systemd/sysusers.conf").exists()
 
 
 class Life:
@@ -108,9 +106,8 @@ def test_the_agent_is_started_once_restarted_once_and_stopped_before_it_goes(lif
 def test_directories_and_user_are_there_when_it_is_started(life: Life) -> None:
     (start,) = life.starts("install.calls")
     assert "/run/pull-watchdog-env" in start
-    if HAS_USER:
-        assert "| pull-watchdog " in start
-        assert "/run/pull-watchdog " in start and "/var/lib/pull-watchdog" in start
+    assert "| pull-watchdog " in start
+    assert "/run/pull-watchdog " in start and "/var/lib/pull-watchdog" in start
 
 
 def test_what_was_changed_is_undone_by_the_removal_and_by_nothing_else(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""The unit, its drop-in for docker, and the directory of the environment file."""
+"""The agent's unit, that of its remedies with its socket, the drop-ins of the runtimes, the directories."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Dict, List
 import pytest
 
 from tests.packaging.conftest import PACKAGING, Installed, needs, run
+from watchdog.act.executor import SOCKET_VARIABLE
 from watchdog.cli.codes import ExitCode
 from watchdog.config import Config
 
-UNIT = PACKAGING / "systemd/pull-watchdog.service"
-EXPOSURE_AT_MOST = 51  # 5.1, where container runtimes and node monitors have 9.2 to 9.6
+SYSTEMD = PACKAGING / "systemd"
+AGENT = SYSTEMD / "pull-watchdog.service"
+REMEDY = SYSTEMD / "pull-watchdog-act@.service"
+SOCKET = SYSTEMD / "pull-watchdog-act.socket"
+# 3.0 and 5.1, where container runtimes and node monitors have 9.2 to 9.6.
+EXPOSURE_AT_MOST = {AGENT: 30, REMEDY: 51}
 
 # What gives a service a mount namespace of its own (systemd.exec(5), and exec_needs_mount_namespace()
 # of systemd 247 to 257).  In one, a bind mount would not reach the host.
@@ -28,16 +33,18 @@ IMPLIES_MOUNT_NAMESPACE = {
 }
 
 
-def test_systemd_finds_no_fault(installed: Installed) -> None:
+@pytest.mark.parametrize("unit", [AGENT, SOCKET])
+def test_systemd_finds_no_fault(installed: Installed, unit: Path) -> None:
     needs("systemd-analyze")
-    unit = "/usr/lib/systemd/system/pull-watchdog.service"
-    assert installed.run("systemd-analyze", "verify", "--man=no", unit).strip() == ""
+    path = f"/usr/lib/systemd/system/{unit.name}"
+    assert installed.run("systemd-analyze", "verify", "--man=no", path).strip() == ""
 
 
-def test_exposure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [AGENT, REMEDY])
+def test_exposure(unit: Path, tmp_path: Path) -> None:
     needs("systemd-analyze")
-    threshold = f"--threshold={EXPOSURE_AT_MOST}"
-    said = run("systemd-analyze", "security", "--offline=true", threshold, "--no-pager", str(UNIT))
+    threshold = f"--threshold={EXPOSURE_AT_MOST[unit]}"
+    said = run("systemd-analyze", "security", "--offline=true", threshold, "--no-pager", str(unit))
     assert "Overall exposure level" in said
     # The limit is one: without confinement the same unit is above it.
     naked = tmp_path / "naked.service"
@@ -46,47 +53,79 @@ def test_exposure(tmp_path: Path) -> None:
         run("systemd-analyze", "security", "--offline=true", threshold, "--no-pager", str(naked))
 
 
-def test_nothing_gives_it_a_mount_namespace() -> None:
-    assert not set(_settings(UNIT)) & IMPLIES_MOUNT_NAMESPACE
+def test_the_agent_is_nobody_else_and_cannot_touch_a_process() -> None:
+    settings = _settings(AGENT)
+    assert settings["User"] == ["pull-watchdog"]
+    assert settings["AmbientCapabilities"] == settings["CapabilityBoundingSet"]
+    assert not {"CAP_KILL", "CAP_SYS_ADMIN", "CAP_NET_ADMIN"} & set(
+        settings["CapabilityBoundingSet"][0].split()
+    )
+    refused = " ".join(line for line in settings["SystemCallFilter"] if line.startswith("~")).replace("~", "")
+    calls = {"kill", "tgkill", "pidfd_send_signal", "ptrace", "process_vm_writev", "mount", "setns"}
+    assert calls <= set(refused.split())
 
 
-def test_openat2_is_left_to_it() -> None:
+def test_nothing_gives_a_remedy_a_mount_namespace() -> None:
+    assert not set(_settings(REMEDY)) & IMPLIES_MOUNT_NAMESPACE
+
+
+def test_openat2_is_left_to_a_remedy() -> None:
     """systemd takes it away with RestrictSUIDSGID=, because a filter cannot see its mode."""
-    assert "RestrictSUIDSGID" not in _settings(UNIT)
+    assert "RestrictSUIDSGID" not in _settings(REMEDY)
 
 
-def test_directories_are_those_of_the_configuration() -> None:
-    settings, default = _settings(UNIT), Config()
-    assert settings["StateDirectory"] == [default.state_dir.name]
-    assert default.state_dir.parent == Path("/var/lib")
-    assert settings["RuntimeDirectory"] == [default.run_dir.name]
-    assert default.run_dir.parent == Path("/run")
-    assert settings["RuntimeDirectoryPreserve"] == ["yes"]  # or a restart would lose lock and incidents
+def test_what_a_remedy_has_started_outlives_it() -> None:
+    assert _settings(REMEDY)["KillMode"] == ["process"]
+
+
+def test_the_agent_asks_where_the_remedies_socket_listens() -> None:
+    (path,) = _settings(SOCKET)["ListenStream"]
+    assert _settings(AGENT)["Environment"] == [f"{SOCKET_VARIABLE}={path}"]
+    assert Path(path).parent == Config().run_dir
+    assert _settings(SOCKET)["SocketGroup"] == _settings(AGENT)["User"]
+    assert SOCKET.name in _settings(AGENT)["Wants"]
+
+
+def test_directories_are_those_of_the_configuration_and_not_systemds_to_remove() -> None:
+    settings, default = _settings(AGENT), Config()
+    assert settings["ReadWritePaths"] == [f"{default.run_dir} {default.state_dir}"]
+    assert not {"StateDirectory", "RuntimeDirectory"} & set(settings)
+    shared = {line.split()[1]: line.split()[2:5] for line in _lines(SYSTEMD / "tmpfiles.conf")}
+    for directory in (default.run_dir, default.state_dir):
+        # Sticky: what root writes there the agent can neither move away nor replace.
+        assert shared[str(directory)] == ["1775", "root", settings["User"][0]]
+
+
+def test_the_user_is_made_and_may_ask_docker() -> None:
+    assert [line.split()[:3] for line in _lines(SYSTEMD / "sysusers.conf")] == [
+        ["u", "pull-watchdog", "-"],
+        ["m", "pull-watchdog", "docker"],
+    ]
 
 
 def test_what_cannot_get_better_is_not_tried_again() -> None:
-    codes = _settings(UNIT)["RestartPreventExitStatus"][0].split()
+    codes = _settings(AGENT)["RestartPreventExitStatus"][0].split()
     assert sorted(map(int, codes)) == sorted([ExitCode.USAGE, ExitCode.PERMISSION])
 
 
-def test_a_remedy_outlives_the_agent() -> None:
-    assert _settings(UNIT)["KillMode"] == ["process"]
-
-
 def test_docker_reads_the_file_that_disable_pigz_writes() -> None:
-    drop_in = PACKAGING / "systemd/docker.service.d/pull-watchdog.conf"
     env_file = Config().runtimes[0].env_file
-    assert _settings(drop_in) == {"EnvironmentFile": [f"-{env_file}"]}  # "-": it need not exist
+    # "-": it need not exist.
+    assert _settings(SYSTEMD / "docker.service.d/pull-watchdog.conf") == {"EnvironmentFile": [f"-{env_file}"]}
 
 
-def test_nobody_but_root_can_write_that_file() -> None:
-    text = (PACKAGING / "systemd/tmpfiles.conf").read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+def test_nobody_but_root_can_write_the_runtimes_environment() -> None:
     env_file = Config().runtimes[0].env_file
     assert env_file is not None
-    assert lines == [f"d {env_file.parent} 0700 root root -"]
-    # Not below the agent's own directory, which systemd may remove.
+    assert f"d {env_file.parent} 0700 root root -" in _lines(SYSTEMD / "tmpfiles.conf")
+    for drop_in in SYSTEMD.glob("*.service.d/*.conf"):
+        (path,) = _settings(drop_in)["EnvironmentFile"]
+        assert Path(path.lstrip("-")).parent == env_file.parent
     assert Config().run_dir not in env_file.parents
+
+
+def _lines(path: Path) -> List[str]:
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def _settings(path: Path) -> Dict[str, List[str]]:
