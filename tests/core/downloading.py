@@ -1,4 +1,4 @@
-"""What the families of downloads find in a virtual dockerd, and a layer that falls silent."""
+"""What is seen and found of the downloads of a virtual dockerd, and a layer that falls silent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.core.network import Layer, Network
 from watchdog.core.causes.download import silent_downloads
 from watchdog.core.causes.finding import Cause, Finding
 from watchdog.core.demand import Demand
+from watchdog.core.download import Download
 from watchdog.core.policy import Thresholds
 from watchdog.core.target import Target
 
@@ -33,3 +34,14 @@ def stalled_layer(network: Network, looks: int = 40) -> Layer:
     layer.rate = 0
     network.tick(looks)
     return layer
+
+
+def seen(network: Network, layer: Layer) -> Download:
+    """A layer's download, as the core has made it out."""
+    return network.transfers.downloads["docker"][layer.name]
+
+
+def inode(layer: Layer) -> int:
+    """Of the connection that feeds a layer now."""
+    assert layer.wire is not None
+    return layer.wire.sample.inode
