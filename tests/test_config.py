@@ -30,16 +30,6 @@ state_dir: /var/lib/pull-watchdog
 
 
 @pytest.fixture
-def load(tmp_path):
-    def load(text: str) -> Config:
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        return config.load(path)
-
-    return load
-
-
-@pytest.fixture
 def complaint(load, tmp_path):
     """The message about a text, without the directory: "config.yaml:LINE: WHAT"."""
 

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Callable
-
 import pytest
 
-from watchdog import config
-from watchdog.config import Config
+from tests.conftest import Load
 from watchdog.config_around import LogConfig
 from watchdog.errors import ConfigError
-
-Load = Callable[[str], Config]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    def read(text: str) -> Config:
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        return config.load(path)
-
-    return read
 
 
 def test_logs_in_a_journal_a_file_and_a_container(load: Load) -> None:

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
-from watchdog import config
-from watchdog.config import Config
+from tests.conftest import Load
 from watchdog.config_routes import Route
 from watchdog.errors import ConfigError
-
-Load = Callable[[str], Config]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    def read(text: str) -> Config:
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        return config.load(path)
-
-    return read
 
 
 def one(registry: str, alternative: str) -> str:
