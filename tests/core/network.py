@@ -20,10 +20,10 @@ from watchdog.core.observation import (
     TcpEvent,
     TransferScan,
 )
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.transfer import Transfers
 
 MB = 1_000_000
-SECOND_NS = 1_000_000_000
 HEADERS = 420
 HANDSHAKE = 2_300
 LEAKED = 124_584

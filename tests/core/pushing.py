@@ -26,12 +26,11 @@ from watchdog.core.observation import (
     Sight,
     TransferScan,
 )
-from watchdog.core.policy import Thresholds
+from watchdog.core.policy import SECOND_NS, Thresholds
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
 
 MB = 1_000_000
-SECOND_NS = 1_000_000_000
 DAEMON = ProcessKey(5000, 777)
 REGISTRY = "127.0.0.1:5000"
 IMAGE = "localhost:5000/big:1"

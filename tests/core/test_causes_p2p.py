@@ -27,12 +27,12 @@ from watchdog.core.observation import (
     TcpEvent,
     TransferScan,
 )
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
 from watchdog.core.world import World
 
 LOGS = Path(__file__).resolve().parents[1] / "fixtures" / "logs"
-SECOND_NS = 1_000_000_000
 WALL_NS = 1_800_000_000 * SECOND_NS  # the fixtures are years old: each line counts from when it is read
 DAEMON = ProcessSample(ProcessKey(5000, 777), 1, "dockerd")
 V1 = P2pSeen("v1", "127.0.0.1:65001", "/etc/dragonfly/dfdaemon.yml", Api.ANSWERS, ProcessKey(700, 7))

@@ -8,9 +8,9 @@ import pytest
 
 from watchdog.core.demand import Arrivals
 from watchdog.core.observation import Client, ClientScan, Frame, Layer, ManifestSeen, Observation, ProcessKey
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.world import World
 
-SECOND_NS = 1_000_000_000
 DIGEST = "sha256:" + "a" * 64
 
 

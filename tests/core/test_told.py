@@ -18,11 +18,11 @@ from watchdog.core.observation import (
     RuntimeSeen,
     Sight,
 )
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptom import SymptomKind
 from watchdog.core.told import KEPT
 from watchdog.core.world import World
 
-SECOND_NS = 1_000_000_000
 NOON_NS = 1_767_268_800 * SECOND_NS  # 2026-01-01T12:00:00Z
 NOW_NS = 5000 * SECOND_NS
 RETRY = 'time="{}" level=info msg="Download failed, retrying (2/5): unexpected EOF"'
