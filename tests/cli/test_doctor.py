@@ -87,6 +87,18 @@ def test_a_configuration_that_others_can_change_is_told(quiet):
     assert f"chmod go-w {quiet.file}" in words
 
 
+def test_each_file_of_the_configuration_is_named_and_looked_at(quiet):
+    fragment = quiet.file.parent / "conf.d" / "50-site.yaml"
+    fragment.parent.mkdir()
+    fragment.write_text("mode: enforce\n")
+    level, words = level_and_words(quiet, "config")
+    assert level == "ok"
+    assert f"{quiet.file}, {fragment}: enforce mode" in words
+
+    fragment.chmod(0o666)
+    assert f"chmod go-w {fragment}" in level_and_words(quiet, "config")[1]
+
+
 def test_a_port_in_use_is_told_and_a_free_one_is_not(quiet):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
