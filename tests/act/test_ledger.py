@@ -264,3 +264,27 @@ def cut_off(path: Path, missing: int) -> None:
 
 def children_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+class TestOthersWhoCanWriteBesideIt:
+    """STATE_DIR may belong to a group, the agent's; the files in it that we write are ours."""
+
+    @pytest.mark.parametrize("name", ["ledger.jsonl", "ledger.lock"])
+    def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+
+        with pytest.raises(LedgerError):
+            Ledger(tmp_path).append(entry("a", "intent"))
+        assert not (tmp_path / "victim").exists()
+
+    def test_nor_where_a_long_one_is_shortened(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        victim = tmp_path / "victim"
+        victim.write_text("precious")
+        ledger = Ledger(tmp_path)
+        ledger.append(entry("a", "intent"))
+        (tmp_path / "ledger.new").symlink_to(victim)
+        monkeypatch.setattr("watchdog.act.ledger.SHORTEN_BYTES", 1)
+        ledger.append(entry("b", "intent"))
+
+        assert victim.read_text() == "precious"
+        assert [one.action for one in ledger.read()] == ["a", "b"]

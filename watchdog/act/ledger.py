@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator, List, Sequence, Set, Tuple
 
 from watchdog.act.lock import flock_within
+from watchdog.act.own_file import open_own
 from watchdog.core.codec import from_plain, to_plain
 from watchdog.core.observation import LedgerEntry, LedgerSeen, Outcome
-from watchdog.errors import LedgerError, RecordingError
+from watchdog.errors import LedgerError, RecordingError, Refused
 
 _HEADER = {"format": "pull-watchdog ledger", "version": 1}
 _WRITERS_WAIT_S = 5.0
@@ -76,11 +77,12 @@ class Ledger:
 
     def _content(self) -> bytes:
         try:
-            with open(self.path, "rb") as file:
-                self._check_owner(os.fstat(file.fileno()).st_uid)
+            with os.fdopen(open_own(self.path, os.O_RDONLY), "rb") as file:
                 content = file.read(READ_MAX_BYTES + 1)
         except FileNotFoundError:
             return b""
+        except Refused as error:  # others may write beside it, the agent among them; they do not write it
+            raise LedgerError(f"the ledger cannot be read: {error}; no action without it") from None
         except OSError as error:
             raise LedgerError(
                 f"{self.path} cannot be read: {error.strerror}; no action without it"
@@ -90,11 +92,6 @@ class Ledger:
                 f"{self.path} is larger than {READ_MAX_BYTES} bytes; move it aside to start anew"
             )
         return content
-
-    def _check_owner(self, user: int) -> None:
-        """Others may write beside it, the agent among them; they do not write it."""
-        if user not in (0, os.geteuid()):
-            raise LedgerError(f"{self.path} belongs to user {user}; no action until it is moved aside")
 
     def _check_header(self, line: bytes) -> None:
         try:
@@ -120,7 +117,7 @@ class Ledger:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """One writer at a time."""
-        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_own(self._lock_path, os.O_RDWR | os.O_CREAT)
         try:
             if not flock_within(fd, _WRITERS_WAIT_S):
                 raise LedgerError(f"{self._lock_path} is held by another process for {_WRITERS_WAIT_S:.0f} s")
@@ -130,7 +127,7 @@ class Ledger:
 
     def _write(self, line: bytes) -> None:
         is_new = not self.path.exists()
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_own(self.path, os.O_RDWR | os.O_CREAT)
         try:
             end = self._mend(fd)
             try:
@@ -162,7 +159,9 @@ class Ledger:
         if not entries or self.path.stat().st_size <= SHORTEN_BYTES:
             return
         replacement = self.path.with_suffix(".new")
-        with open(replacement, "wb") as file:
+        with suppress(FileNotFoundError):
+            replacement.unlink()
+        with os.fdopen(open_own(replacement, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(_header_line() + b"".join(_line(one) for one in kept(entries, now_wall_ns)))
             file.flush()
             os.fsync(file.fileno())

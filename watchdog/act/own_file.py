@@ -21,7 +21,7 @@ def open_own(path: Path, flags: int) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid in (0, os.geteuid()):
         return fd
     os.close(fd)
-    raise Refused(f"{path} is no plain file of ours (it belongs to user {found.st_uid}): remove it")
+    raise Refused(f"{path} is no plain file of ours (it belongs to user {found.st_uid}): move it aside")
 
 
 def make_folder(path: Path) -> None:
