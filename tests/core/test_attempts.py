@@ -143,6 +143,29 @@ def test_the_next_attempt_begins_where_the_file_stands_though_the_last_look_was_
     assert (first.from_bytes, first.layer_bytes, second.from_bytes) == (0, 35 * MB, 35 * MB)
 
 
+def test_a_line_that_a_late_agent_reads_is_about_the_end_that_it_hears_of_with_it() -> None:
+    network = Network(sees=True)
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    network.now_ns += 9 * SECOND_NS
+    network.look()
+    assert [(one.ending, one.number) for one in seen(network, layer).attempts] == [(Ending.FIN, 1)]
+
+
+def test_a_line_that_comes_nine_looks_after_an_end_is_about_another() -> None:
+    network = Network(tells=False, sees=True)
+    layer = network.layer()
+    network.tick(4)
+    network.cut(layer)
+    network.tick(3)
+    network.tells, layer.rate = True, 0
+    network.tick(6)
+    network.fail(layer, "unexpected EOF")
+    network.tick()
+    assert [one.number for one in seen(network, layer).attempts] == [None, 2]
+
+
 # --- lines of the log, as dockerd 20.10.24 and 19.03 wrote them ----------------------------------
 
 RESET = (
@@ -152,7 +175,7 @@ RESET = (
 
 
 def test_a_line_about_a_failed_attempt_is_read() -> None:
-    failure = read_failure(RESET, 7)
+    failure = read_failure(RESET, 5, 7)
     assert failure is not None
     assert (failure.ending, failure.local, failure.number, failure.limit, failure.at_ns) == (
         Ending.RESET,
@@ -164,7 +187,7 @@ def test_a_line_about_a_failed_attempt_is_read() -> None:
 
 
 def test_the_oldest_form_has_no_numbers() -> None:
-    failure = read_failure('level=error msg="Download failed, retrying: unexpected EOF"', 7)
+    failure = read_failure('level=error msg="Download failed, retrying: unexpected EOF"', 5, 7)
     assert failure is not None and (failure.ending, failure.number, failure.limit) == (Ending.FIN, None, None)
 
 
@@ -178,4 +201,4 @@ def test_the_oldest_form_has_no_numbers() -> None:
     ],
 )
 def test_other_lines_are_none(text: str) -> None:
-    assert read_failure(text, 7) is None
+    assert read_failure(text, 5, 7) is None

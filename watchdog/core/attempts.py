@@ -98,8 +98,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a line of the runtime's log tells of a failed attempt; `local` is "" where it does not say."""
+    """What a line of the runtime's log tells of a failed attempt; `local` is "" where it does not say.
 
+    It was read at `at_ns`, and was not there yet at `since_ns`.
+    """
+
+    since_ns: int
     at_ns: int
     ending: Ending
     local: str = ""
@@ -119,7 +123,7 @@ _ENDINGS: Tuple[Tuple[str, Ending], ...] = (
 )
 
 
-def read_failure(text: str, at_ns: int) -> Optional[Failure]:
+def read_failure(text: str, since_ns: int, at_ns: int) -> Optional[Failure]:
     """The failed attempt that a log line tells of, if it tells of one."""
     found = _RETRY.search(text)
     if found is None:
@@ -127,6 +131,7 @@ def read_failure(text: str, at_ns: int) -> Optional[Failure]:
     error = found[3]
     local = _LOCAL.search(error)
     return Failure(
+        since_ns=since_ns,
         at_ns=at_ns,
         ending=next((ending for words, ending in _ENDINGS if words in error), Ending.REFUSED),
         local=local[1] if local else "",

@@ -205,7 +205,9 @@ def with_failure(one: Download, failure: Failure) -> Download:
 
 def ended_near(attempt: Attempt, failure: Failure) -> bool:
     """Whether an attempt can be the one that a line of the log tells of."""
-    if attempt.ended_ns is None or attempt.told or abs(attempt.ended_ns - failure.at_ns) > JOIN_WITHIN_NS:
+    if attempt.ended_ns is None or attempt.told:
+        return False
+    if not failure.since_ns - JOIN_WITHIN_NS <= attempt.ended_ns <= failure.at_ns + JOIN_WITHIN_NS:
         return False
     if failure.local:
         return attempt.local == failure.local

@@ -89,7 +89,7 @@ class Transfers:
 
     def note_line(self, line: LogLine, now_ns: int) -> None:
         """Take in a line of a runtime's log; its source is the runtime's name."""
-        failure = read_failure(line.text, now_ns)
+        failure = read_failure(line.text, self.scanned_ns.get(line.source, now_ns), now_ns)
         if failure is not None:
             waiting = self._failures.setdefault(line.source, [])
             self._failures[line.source] = [*waiting, failure][-FAILURES_KEPT:]
