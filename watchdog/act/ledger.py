@@ -23,7 +23,8 @@ from typing import Iterator, List, Sequence, Set, Tuple
 from watchdog.act.lock import flock_within
 from watchdog.act.own_file import open_own
 from watchdog.core.codec import from_plain, to_plain
-from watchdog.core.observation import LedgerEntry, LedgerSeen, Outcome
+from watchdog.core.history import History
+from watchdog.core.observation import LedgerEntry, LedgerSeen
 from watchdog.errors import LedgerError, RecordingError, Refused
 
 _HEADER = {"format": "pull-watchdog ledger", "version": 1}
@@ -190,13 +191,7 @@ def unfinished(entries: Sequence[LedgerEntry]) -> List[LedgerEntry]:
 
 def in_force(entries: Sequence[LedgerEntry]) -> List[LedgerEntry]:
     """The intents of lasting changes that may have been made and are not undone."""
-    undone = {one.action for one in entries if one.phase == "revert" and one.outcome is Outcome.DONE}
-    untouched = {one.action for one in entries if one.phase == "result" and one.outcome is Outcome.REFUSED}
-    return [
-        one
-        for one in entries
-        if one.phase == "intent" and one.expires_wall_ns is not None and one.action not in undone | untouched
-    ]
+    return History(tuple(entries), now_wall_ns=0).lasting()
 
 
 def _split(content: bytes) -> Tuple[List[bytes], bytes]:
