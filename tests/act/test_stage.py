@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.act.scene import sample as seen
 from watchdog.act import runtime
 from watchdog.act.identity import held
 from watchdog.act.runtime import held_runtime
@@ -21,11 +22,6 @@ from watchdog.config import RuntimeConfig
 from watchdog.core.observation import ProcessKey, ProcessSample
 from watchdog.errors import Refused
 from watchdog.host import proc
-
-
-def seen(pid: int) -> ProcessSample:
-    with proc.Process(pid) as process:
-        return ProcessSample(process.key, process.stat().parent_pid, process.stat().comm, process.exe())
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def state_of(question: Callable[[], object]) -> Api:
 def test_an_answer_is_taken_and_nothing_kept(serve: Serve) -> None:
     api = DockerApi(serve(answer(b'{"Driver": "overlay2"}')))
     with no_descriptor_kept():
-        assert (api.ping().server, api.ping().api_version) == ("Docker/20.10.24 (linux)", "1.41")
+        assert api.ping().server == "Docker/20.10.24 (linux)"
         assert api.info() == {"Driver": "overlay2"}
         assert api.has_image("localhost:5000/big:1")
 

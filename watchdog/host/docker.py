@@ -42,7 +42,6 @@ class Ping:
     """`server` is the Server header, e.g. "Docker/20.10.24 (linux)" or "Libpod/4.3.1 (linux)"."""
 
     server: str
-    api_version: str
 
 
 class DockerApi:
@@ -55,7 +54,7 @@ class DockerApi:
     def ping(self) -> Ping:
         """Whether it answers at all."""
         headers, _ = self._get("/_ping")
-        return Ping(headers.get("server", ""), headers.get("api-version", ""))
+        return Ping(headers.get("server", ""))
 
     def info(self) -> Dict[str, Any]:
         """GET /info: data root, storage driver, live-restore, containers, swarm."""
