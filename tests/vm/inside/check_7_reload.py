@@ -35,10 +35,9 @@ def check_wrong_reload(node: Node) -> None:
     tell_more(f"status {status}: {said.strip()[:200]}")
     assert status != 0
     assert "config.yaml:1" in journal(AGENT), journal(AGENT)
-    node.wait("it goes on looking", lambda: node.state.get("stale") is False)
-    assert main_pid(AGENT) == pid
     assert prop(AGENT, "ActiveState") == "active"
-    assert node.state["mode"] == "enforce"
-    node.configure("enforce")
-    systemctl("reload", AGENT)  # and it can be mended
+    node.configure("observe")  # what is there now, and what it must not have read
+    assert node.state["mode"] == "enforce" and not node.state["stale"]
+    systemctl("reload", AGENT)
+    node.wait("it can be mended", lambda: node.state.get("mode") == "observe")
     assert main_pid(AGENT) == pid

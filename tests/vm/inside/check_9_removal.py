@@ -16,7 +16,7 @@ from tests.vm.inside.machine import mounts, prop, run
 from tests.vm.inside.node import AGENT, CONTAINERD_PULLS, DOCKER, Node
 
 LINK = Path("/usr/local/sbin/unpigz")
-PLACES = ("/etc", "/usr", "/var", "/run", "/lib/systemd")
+PLACES = ("/etc", "/usr", "/var", "/run", "/tmp", "/lib/systemd")
 UNITS = (AGENT, "pull-watchdog-act.socket")
 
 

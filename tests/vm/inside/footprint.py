@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "the agent's user": r"/etc/(passwd|group|shadow|gshadow)-?|/etc/\.pwd\.lock",
     "compiled by py3compile": r"/usr/share/pull-watchdog/.*__pycache__(/.*)?",
     "its state": r"/var/lib/pull-watchdog(/.*)?",
+    "its PrivateTmp=": r"(/var)?/tmp/systemd-private-[0-9a-f]+-pull-watchdog\.service-\w+(/tmp)?",
     "its runtime directories": r"/run/pull-watchdog(-env)?(/.*)?",
     "systemd's own, at any time": r"/var/lib/systemd/(timers|timesync)/.*|/run/utmp|/var/log/[wb]tmp",
     "these checks": r"/tmp/pytest-of-root(/.*)?",
