@@ -12,6 +12,7 @@ if [ "$1" != inside ]; then
 	cp "$deb" "$root/root/pull-watchdog.deb"
 	cp "$0" "$root/root/deb_root.sh"
 	cp /etc/resolv.conf "$root/etc/resolv.conf"
+	echo "127.0.0.1 localhost" >"$root/etc/hosts"
 	mount --bind "$root" "$root"
 	cd "$root"
 	mount -t proc proc proc
@@ -76,8 +77,31 @@ touch /etc/pull-watchdog/inhibit /var/lib/pull-watchdog/incidents/x.json /run/pu
 dpkg -i $deb >dpkg.again 2>&1 </dev/null
 calls again
 cp /etc/pull-watchdog/config.yaml kept
+
+# Something is in force, as route_around leaves it, and the configuration is broken.
+cp /etc/hosts hosts.before
+/usr/bin/python3 -I - <<'END'
+import sys, time
+from pathlib import Path
+sys.path.insert(0, "/usr/share/pull-watchdog")
+from watchdog.act import hosts_file, ledger, remedy, route_around
+from watchdog.core.observation import LedgerEntry, Outcome
+from watchdog.host import proc
+
+now = time.time_ns()
+line = hosts_file.line_of("10.0.0.9", "registry.example", "2099-01-01T00:00:00Z")
+common = ("pw-1", "route_around", "time_limit", "docker")
+memory = {"expires_wall_ns": now * 2, "detail_json": remedy.memory_json(route_around.Detour("registry.example", line))}
+book = ledger.Ledger(Path("/var/lib/pull-watchdog"))
+book.append(LedgerEntry("act-1", "intent", now, proc.boot_id(), *common, **memory))
+hosts_file.add(Path("/etc/hosts"), line, "registry.example")
+book.append(LedgerEntry("act-1", "result", now, proc.boot_id(), *common, outcome=Outcome.DONE))
+END
+cp /etc/hosts hosts.changed
+echo 'mode: broken' >/etc/pull-watchdog/conf.d/60-broken.yaml
 dpkg -r pull-watchdog >dpkg.remove 2>&1 </dev/null
 calls remove
 files removed
+cp /etc/hosts hosts.removed
 dpkg -P pull-watchdog >dpkg.purge 2>&1 </dev/null
 files after
