@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Dict, List
 
 import pytest
+import yaml
 
 from tests.act.scene import Scene
 from tests.act.test_repull import killed_pull
@@ -104,9 +106,12 @@ class TestAtEachPoint:
 
     def test_reset_connection(self, scene: Scene, point: str) -> None:
         scene.lab.registry.publish(images.SMALL)
+        content = yaml.safe_load(scene.agent.config.read_text())
+        scene.agent.configure({**content, "thresholds": {"stalled": 2}})
         with FaultProxy(scene.lab) as proxy:
             target = hung(scene.lab, proxy)
             incident = scene.write(incident_of(scene.lab, target))
+            time.sleep(1.0)  # half of what confirms a stall, with these thresholds
 
             scene.act("reset_connection", incident, crash=point)
             scene.act("reset_connection", incident)
