@@ -18,7 +18,7 @@ find watchdog $(ls -d vendor 2>/dev/null) -type f ! -name '*.pyc' | sort | while
 	file 644 "$path" "/usr/share/pull-watchdog/$path"
 done
 file 755 packaging/pull-watchdog /usr/bin/pull-watchdog
-file 755 packaging/undo-all /usr/lib/pull-watchdog/undo-all
+file 755 packaging/undo-all /usr/libexec/pull-watchdog/undo-all
 
 # The probes: compiled for libbpf, and as sources for bcc.
 # (Its lines are told relative to the tree, so that every build gives the same bytes.)

@@ -58,7 +58,7 @@ def installed_paths() -> List[str]:
             "/usr/lib/pull-watchdog/probes/pull_watchdog.bpf.c",
             "/usr/lib/pull-watchdog/probes/pull_watchdog.bpf.o",
             "/usr/lib/pull-watchdog/probes/tcp_life.bpf.c",
-            "/usr/lib/pull-watchdog/undo-all",
+            "/usr/libexec/pull-watchdog/undo-all",
             "/usr/share/bash-completion/completions/pull-watchdog",
             "/usr/share/fish/vendor_completions.d/pull-watchdog.fish",
             "/usr/share/pull-watchdog/grafana/dashboard.json",

@@ -69,7 +69,7 @@ def test_only_the_configuration_is_the_operators(rpm: Path) -> None:
         ("POSTIN", "systemd-tmpfiles --create pull-watchdog.conf"),
         ("POSTIN", "systemd-sysusers pull-watchdog.conf"),
         ("PREUN", "systemctl --no-reload disable --now pull-watchdog.service pull-watchdog-act.socket"),
-        ("PREUN", "/usr/lib/pull-watchdog/undo-all"),
+        ("PREUN", "/usr/libexec/pull-watchdog/undo-all"),
         ("POSTUN", "systemctl daemon-reload"),
         ("POSTTRANS", "systemctl try-restart pull-watchdog.service"),
     ],
