@@ -292,7 +292,7 @@ def _only_agent(run_dir: Path) -> int:
     """Hold RUN_DIR/agent.lock; Unavailable when another agent does."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(run_dir / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(run_dir / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise Unavailable(f"{run_dir} cannot be used: {error.strerror}; set run_dir") from error
     try:

@@ -177,7 +177,7 @@ class Scene:
 
     def changes(self) -> Dict[str, str]:
         """All files outside of the daemon's data that an action could have changed, with their content."""
-        places = [self.agent.state_dir, self.agent.run_dir, self.lab.dockerd.early, self.lab.dockerd.programs]
+        places = [self.agent.folder, self.lab.dockerd.early, self.lab.dockerd.programs]
         files = (path for place in places for path in place.rglob("*") if path.is_symlink() or path.is_file())
         found = {str(path): content_of(path) for path in files}
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()

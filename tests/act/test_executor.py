@@ -85,7 +85,7 @@ class TestAnAction:
         assert ended[second] == "no incident pw-2 is known; `pull-watchdog incidents` lists them"
 
     def test_an_undo_is_an_action_too(self, idle: Executor) -> None:
-        idle.undo("resume-1", "resume", "pw-1")
+        idle.undo("resume-00000001", "resume", "pw-1")
 
         started, finished = news(idle, 2)
 
@@ -94,7 +94,7 @@ class TestAnAction:
         assert isinstance(finished, ActionFinished)
         assert (finished.outcome, finished.detail) == (
             Outcome.REFUSED,
-            'the ledger knows no action "resume-1"',
+            'the ledger knows no action "resume-00000001"',
         )
 
 

@@ -55,6 +55,8 @@ class TestARequest:
             b'{"verb":"act","remedy":"resume","pid":1}\n',
             b'{"verb":"act","remedy":"resume","action":"../../x"}\n',
             b'{"verb":"undo","action":["a"]}\n',
+            b'{"verb":"undo","action":"all"}\n',
+            b'{"verb":"undo","action":"substitute_decompressor"}\n',
         ],
     )
     def test_of_another_form_is_refused(self, line: bytes) -> None:

@@ -25,7 +25,7 @@ from watchdog.errors import RecordingError, Refused, WatchdogError
 WAIT_FOR_LOCK_S = 10.0
 _UNDO_DEADLINE_S = 60.0
 MOST_BYTES = 4096
-_NAME = re.compile(r"[A-Za-z0-9_-]{0,64}")
+_ACTION = re.compile(r"[a-z0-9_]{1,64}-[0-9a-f]{8}")  # not "all", nor a remedy: those are for people
 
 
 class Verb(str, Enum):
@@ -59,7 +59,7 @@ def from_json(line: bytes) -> Request:
         raise Refused(f"not a request: {error}") from None
     if request.verb is Verb.ACT and request.remedy not in {one.value for one in Remedy}:
         raise Refused(f'no remedy is called "{request.remedy}"')
-    if not _NAME.fullmatch(request.action):
+    if request.verb in (Verb.ACT, Verb.UNDO) and not _ACTION.fullmatch(request.action):
         raise Refused("not a request: that cannot be the name of an action")
     return request
 

@@ -6,17 +6,14 @@ its own, which may stall.
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Dict, List, Optional, Tuple
 
 from watchdog.core.observation import ManifestSeen, Observation, ProcessKey
 from watchdog.errors import Unavailable
-from watchdog.host import content_store
-from watchdog.host.content_store import Download
+from watchdog.host import birth, content_store
 from watchdog.sense.health import Health
 
-_SECOND_NS = 1_000_000_000
+_DATED_WITHIN_NS = 1_000_000_000  # a lease's own date
 _Pull = Tuple[str, str, Tuple[str, ...]]
 
 
@@ -42,7 +39,8 @@ class ManifestSensor:
         if daemon is None or data_root is None:
             return []
         try:
-            downloads = _downloads(data_root, since_wall_ns=_started_wall_ns(daemon))
+            since_wall_ns = birth.started_wall_ns(daemon) - _DATED_WITHIN_NS
+            downloads = content_store.under_way(data_root, since_wall_ns)
         except Unavailable as error:
             return self._health.down(str(error))
         known, self._told = self._told, {}
@@ -53,29 +51,3 @@ class ManifestSensor:
             if pull not in known:
                 observations.append(ManifestSeen(self._runtime, one.digest, one.repositories, one.layers))
         return observations
-
-
-def _downloads(data_root: str, since_wall_ns: int) -> List[Download]:
-    """The pulls of this daemon, from whichever store it uses.
-
-    What an earlier daemon was killed over stays in the store for a day.
-    """
-    found: List[Download] = []
-    errors: List[Unavailable] = []
-    stores = content_store.stores(data_root)
-    for store in stores:
-        try:
-            found += [one for one in content_store.downloads(store) if one.started_wall_ns >= since_wall_ns]
-        except Unavailable as error:
-            errors.append(error)
-    if len(errors) == len(stores):
-        raise errors[0]
-    return sorted(found, key=lambda one: one.started_wall_ns)
-
-
-def _started_wall_ns(process: ProcessKey) -> int:
-    """When a process started, on the wall clock of now; a second early, to be on the safe side."""
-    running_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - process.start_ticks * _SECOND_NS // os.sysconf(
-        "SC_CLK_TCK"
-    )
-    return time.time_ns() - running_ns - _SECOND_NS

@@ -69,7 +69,8 @@ def inside(form: Form, end: End) -> Measured:
             _check_pigz("while gzip stands in for unpigz")
             said = _take_away(lab, agent, form, end, package)
             _check_pigz("afterwards")
-            check(not list(agent.run_dir.glob("unpigz-*")), "nothing of it is left in the run directory")
+            left = list(agent.run_dir.parent.rglob("unpigz-*"))
+            check(not left, f"nothing of it is left beside the run directory: {left}")
     return Measured(seen=said)
 
 
