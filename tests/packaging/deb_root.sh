@@ -39,7 +39,6 @@ files() {
 # --- as a user does it ----------------------------------------------------------
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d # no service of a dependency is started
 chmod 755 /usr/sbin/policy-rc.d
-files fresh
 apt-get update >update 2>&1
 apt-get install -y $deb >install 2>&1
 files installed
@@ -52,7 +51,7 @@ apt-get install -y $deb >again 2>&1
 files again.files
 apt-get purge -y pull-watchdog >purge 2>&1
 files purged
-cat /var/lib/dpkg/info/*.list >of_packages
+grep -rlI pull-watchdog /etc /run /var/lib/systemd /usr/lib/systemd >told.purged || :
 
 # --- under a service manager, whose part is played ------------------------------
 rm /usr/sbin/policy-rc.d
@@ -105,3 +104,4 @@ files removed
 cp /etc/hosts hosts.removed
 dpkg -P pull-watchdog >dpkg.purge 2>&1 </dev/null
 files after
+grep -rlI pull-watchdog /etc /run /var/lib/systemd /usr/lib/systemd >told.after || :

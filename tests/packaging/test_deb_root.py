@@ -85,6 +85,13 @@ def test_apt_has_nothing_to_do_the_second_time(life: Life) -> None:
 def test_purged_by_apt_it_is_gone_with_its_user(life: Life) -> None:
     assert any("pull-watchdog" in one for one in life.files("installed"))
     assert [one for one in life.files("purged") if "watchdog" in one] == []
+    assert life.said("user").startswith("pull-watchdog:x:")
+
+
+@pytest.mark.parametrize("step", ["told.purged", "told.after"])
+def test_purged_no_file_speaks_of_it_but_copies_that_the_tools_of_users_keep(life: Life, step: str) -> None:
+    copies = {f"/etc/{name}-" for name in ("group", "gshadow", "passwd", "shadow")}
+    assert set(life.said(step).splitlines()) <= copies
 
 
 def test_purged_after_use_every_file_is_as_before(life: Life) -> None:
