@@ -12,6 +12,7 @@ import pytest
 from tests.host.conftest import Spawn, no_descriptor_kept, wait_until
 from tests.host.loopback import IPV4, IPV6, Pair, abort, holder, inode_of, listening, pair
 from watchdog.core.observation import ConnectionSample
+from watchdog.core.tcp import CLOSE_WAIT, ESTABLISHED
 from watchdog.errors import Deadline, ProcessGone
 from watchdog.host import tcp
 from watchdog.host.proc import Process
@@ -38,7 +39,7 @@ def test_a_connection_is_seen_with_both_ends_and_its_bytes(host: str) -> None:
         assert isinstance(seen, ConnectionSample)
         assert seen.local == tcp.address(one.ours.getsockname()[:2])
         assert seen.remote == tcp.address(one.ours.getpeername()[:2])
-        assert (seen.state, seen.received_bytes, seen.receive_queue_bytes) == (tcp.ESTABLISHED, 1000, 1000)
+        assert (seen.state, seen.received_bytes, seen.receive_queue_bytes) == (ESTABLISHED, 1000, 1000)
         assert seen.acked_bytes == 4  # the handshake counts as one
         assert seen.cookie
 
@@ -73,9 +74,9 @@ def test_what_was_read_is_no_longer_in_the_queue() -> None:
 
 def test_a_peer_that_closed_leaves_another_state() -> None:
     with pair() as one:
-        assert ours_of(one).state == tcp.ESTABLISHED
+        assert ours_of(one).state == ESTABLISHED
         one.peer.close()
-        wait_until(lambda: ours_of(one).state == tcp.CLOSE_WAIT)
+        wait_until(lambda: ours_of(one).state == CLOSE_WAIT)
 
 
 def test_connections_that_came_in_are_none_that_the_process_opened(spawn: Spawn) -> None:
@@ -202,10 +203,10 @@ TABLE6 = (FIXTURES / "proc_net_tcp6.txt").read_bytes()
 
 def test_the_text_form_is_parsed() -> None:
     assert list(parse_table(TABLE, frozenset({467588, 1}))) == [
-        Row(("127.0.0.1", 53806), ("127.0.0.1", 5101), tcp.ESTABLISHED, 0, 124588, 467588)
+        Row(("127.0.0.1", 53806), ("127.0.0.1", 5101), ESTABLISHED, 0, 124588, 467588)
     ]
     assert list(parse_table(TABLE6, frozenset({467591}))) == [
-        Row(("::1", 40766), ("::1", 5102), tcp.ESTABLISHED, 0, 0, 467591)
+        Row(("::1", 40766), ("::1", 5102), ESTABLISHED, 0, 0, 467591)
     ]
 
 

@@ -32,6 +32,7 @@ from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import ConnectionSample, Outcome
 from watchdog.core.policy import Remedy
 from watchdog.core.reference import DEFAULT_REGISTRY, Reference, parse_reference
+from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.transfer import is_written
 from watchdog.errors import Refused
 from watchdog.host import birth, blobs, registry, tcp
@@ -174,7 +175,7 @@ def _requests(daemon: Subject, peers: Set[str]) -> List[ConnectionSample]:
     return [
         one
         for one in tcp.look(daemon.process).opened
-        if one.remote in peers and one.state == tcp.ESTABLISHED and not one.receive_queue_bytes
+        if one.remote in peers and one.state == ESTABLISHED and not one.receive_queue_bytes
     ]
 
 

@@ -26,6 +26,7 @@ from watchdog.core.causes.finding import Cause
 from watchdog.core.observation import BlobSample, ConnectionSample, Outcome, ProcessKey
 from watchdog.core.policy import Remedy
 from watchdog.core.target import FRESH_BYTES, Target, is_fresh, why_no_reset
+from watchdog.core.tcp import ESTABLISHED
 from watchdog.core.transfer import is_written
 from watchdog.errors import ProcessGone, Refused
 from watchdog.host import blobs, proc, tcp
@@ -156,7 +157,7 @@ def _check_unmoved(
         raise Refused("it moves again: bytes have come since it was looked at")
     if one.receive_queue_bytes:
         raise Refused(f"{one.receive_queue_bytes} bytes wait here unread: the peer is not at fault")
-    if one.state != tcp.ESTABLISHED:
+    if one.state != ESTABLISHED:
         raise Refused(f"the connection to {one.remote} is being closed")
 
 

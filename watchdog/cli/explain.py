@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 from watchdog.cli.codes import ExitCode
 from watchdog.cli.options import add_json
+from watchdog.core.policy import SECOND_NS
 
 if TYPE_CHECKING:
     from watchdog.cli.log_lines import LogLines
     from watchdog.core.story import Told
     from watchdog.core.symptom import Symptom
 
-SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 _RELATIVE = re.compile(r"(\d{1,6})(s|min|m|h|d)")
 _UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Iterator, List, Optional
 
 from watchdog.cli.log_input import MAX_LINE_BYTES, LogInput, blocks
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.symptom import LogClock, Symptom, classify_sifted, parse
 from watchdog.core.symptoms.sieve import lines_worth_reading
 
-SECOND_NS = 1_000_000_000
 _LAST_LINES = 50  # so many lines without a time at the end of a block, and it has none
 
 

@@ -11,10 +11,10 @@ from typing import Iterator, List, Optional, Sequence
 
 from watchdog.cli.text import WIDTH, Style, clean, wrapped
 from watchdog.core.episode import SeenLine
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.story import Incident, Told
 from watchdog.core.symptom import parse
 
-SECOND_NS = 1_000_000_000
 _COLUMN = 13
 
 

@@ -18,6 +18,7 @@ from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 from watchdog.config_p2p import P2pConfig
 from watchdog.core.dragonfly import COMMS, PRODUCTS, Generation, Port, Product
 from watchdog.core.observation import Api, ProcessKey
+from watchdog.core.tcp import ESTABLISHED, LISTEN
 from watchdog.errors import ProcessGone, Refused, WatchdogError
 from watchdog.host import birth, proc, tcp, yaml_line
 from watchdog.host.proc import PROC, Process
@@ -141,7 +142,7 @@ def traffic(key: ProcessKey) -> Dict[int, int]:
     """
     with proc.open_process(key) as process, SockDiag() as diag:
         family = [key.pid, *process.children()]
-        up = [one for pid in family for one in _sockets_of(diag, pid) if one.state == tcp.ESTABLISHED]
+        up = [one for pid in family for one in _sockets_of(diag, pid) if one.state == ESTABLISHED]
         asked = [diag.details(one) for one in up]
     return {
         entry.cookie: (info.received_bytes or 0) + (info.acked_bytes or 0)
@@ -274,7 +275,7 @@ def _port(text: Optional[str], port: Port) -> int:
 
 def _listening(process: Process) -> FrozenSet[int]:
     with SockDiag() as diag:
-        return frozenset(one.local[1] for one in _sockets(diag, process) if one.state == tcp.LISTEN)
+        return frozenset(one.local[1] for one in _sockets(diag, process) if one.state == LISTEN)
 
 
 def _sockets(diag: SockDiag, process: Process) -> List[Entry]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Optional, Set, Tuple, TypeVar
 
 from watchdog.core.observation import ConnectionSample
+from watchdog.core.tcp import LISTEN
 from watchdog.errors import Deadline, Unavailable
 from watchdog.host import pipes
 from watchdog.host.proc import Process
@@ -24,7 +25,6 @@ from watchdog.host.sock_diag import Entry, SockDiag
 from watchdog.host.tcp_info import TcpInfo, parse_tcp_info
 from watchdog.host.tcp_table import Row, parse_table
 
-ESTABLISHED, SYN_SENT, CLOSE_WAIT, LISTEN = 1, 2, 8, 10
 MOST_CONNECTIONS = 256
 DEADLINE_S = 2.0
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Optional
 
 from watchdog.core.observation import Api
+from watchdog.core.policy import SECOND_NS
 from watchdog.host.docker import ApiError, DockerApi
 
-_SECOND_NS = 1_000_000_000
-_PING_NS = 5 * _SECOND_NS
-_MOST_PING_NS = 60 * _SECOND_NS
-_INFO_NS = 120 * _SECOND_NS  # for /info, dockerd runs programs: not often
+_PING_NS = 5 * SECOND_NS
+_MOST_PING_NS = 60 * SECOND_NS
+_INFO_NS = 120 * SECOND_NS  # for /info, dockerd runs programs: not often
 
 
 class Interview:

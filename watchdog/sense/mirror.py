@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from watchdog.core.observation import MirrorSeen, Observation, ProcessKey
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.reference import parse_reference
 from watchdog.core.tick import Bypassed
 from watchdog.errors import WatchdogError
 from watchdog.host import birth
 
-_SECOND_NS = 1_000_000_000
-_RESOLVE_NS = 60 * _SECOND_NS
-_ASK_NS = 20 * _SECOND_NS
+_RESOLVE_NS = 60 * SECOND_NS
+_ASK_NS = 20 * SECOND_NS
 _DEADLINE_S = 2.5  # below the time after which a sensor counts as silent
 
 

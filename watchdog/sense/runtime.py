@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 from watchdog.core.observation import Api, Executable, Observation, ProcessKey, RuntimeSeen, Sight
+from watchdog.core.policy import SECOND_NS
 from watchdog.errors import ProcessGone, WatchdogError
 from watchdog.host import proc
 from watchdog.host.dockerd_settings import DockerdSettings, read_settings
@@ -22,9 +23,8 @@ from watchdog.sense.whereabouts import Whereabouts
 
 _Kind = TypeVar("_Kind")
 
-_SECOND_NS = 1_000_000_000
-_REPEAT_NS = 30 * _SECOND_NS  # tell, also when nothing has changed
-_HOLDER_NS = 30 * _SECOND_NS  # make sure that the process still has the socket
+_REPEAT_NS = 30 * SECOND_NS  # tell, also when nothing has changed
+_HOLDER_NS = 30 * SECOND_NS  # make sure that the process still has the socket
 _STOPPED = ("T", "t")
 
 

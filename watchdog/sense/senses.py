@@ -13,6 +13,7 @@ from typing import Callable, Dict, List, Optional, Sequence
 from watchdog.config import Config, RuntimeConfig
 from watchdog.config_around import LogConfig
 from watchdog.core.observation import Observation, RuntimeSeen
+from watchdog.core.policy import SECOND_NS
 from watchdog.core.tick import Tick
 from watchdog.host.bpf import Opened, open_engine
 from watchdog.sense.awaited_images import AwaitedImageSensor
@@ -33,7 +34,6 @@ from watchdog.sense.runtime import RuntimeSensor
 from watchdog.sense.transfer import TransferSensor
 
 EVERY_TICK_NS = 0
-SECOND_NS = 1_000_000_000
 
 
 class Senses:
