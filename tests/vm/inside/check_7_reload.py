@@ -32,7 +32,7 @@ def check_wrong_reload(node: Node) -> None:
     pid = main_pid(AGENT)
     node.configure("obzerve")
     status, said = ends_with("systemctl", "reload", AGENT)
-    tell_more(f"status {status}: {said.strip()[:200]}")
+    tell_more(f"status {status}: {said.splitlines()[0]}")
     assert status != 0
     assert "config.yaml:1" in journal(AGENT), journal(AGENT)
     assert prop(AGENT, "ActiveState") == "active"
