@@ -123,6 +123,17 @@ def test_the_same_silence_before_the_end_is_a_gap(seconds, device):
     assert device in limit.device
 
 
+def test_an_attempt_whose_last_byte_nobody_saw_speaks_neither_for_nor_against_a_gap():
+    """Measured behind a time-out of 6 s, on a node too busy to look each second."""
+    seen = attempt(mib=4.77, lasted_s=5.5, silent_s=5.8), attempt(mib=4.77, lasted_s=6.0, silent_s=6.0)
+    unseen = attempt(mib=4.77, lasted_s=6.0)
+    limit = infer_limit([seen[0], unseen, seen[1]])
+    assert limit is not None and limit.kind is LimitKind.GAP
+    assert kind(seen[0], unseen) is None  # one is no pattern
+    assert kind(*seen, attempt(mib=4.77, lasted_s=3.0)) is None  # that one had another end
+    assert kind(*seen, attempt(mib=4.77)) is None
+
+
 def test_a_silence_of_an_unknown_length_is_a_gap_of_an_unknown_proxy():
     limit = infer_limit([attempt(silent_s=41), attempt(silent_s=41.5)])
     assert limit is not None and limit.kind is LimitKind.GAP

@@ -214,9 +214,9 @@ def _reset(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
 
 def _gap(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
     silences = [one.silence_ns for one in attempts if one.silence_ns is not None]
-    if len(silences) < len(attempts) or min(silences) <= _NO_SILENCE_NS:
+    if len(silences) < 2 or min(silences) <= _NO_SILENCE_NS or _spread(silences) > 2 * _GAP_TOLERANCE_NS:
         return None
-    if _spread(silences) > 2 * _GAP_TOLERANCE_NS:
+    if not all(_may_have_been_silent(one, min(silences)) for one in attempts):
         return None
     value, device, parameter = _nearest(_GAPS, _middle(silences), _GAP_TOLERANCE_NS)
     return Limit(
@@ -224,8 +224,15 @@ def _gap(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
         value or _middle(silences),
         device or "a proxy on the way",
         parameter or "its time-out between two reads or writes",
-        f"{len(attempts)} attempts ended after {_seconds(_middle(silences))} without a byte",
+        f"{len(silences)} attempts ended after {_seconds(_middle(silences))} without a byte",
     )
+
+
+def _may_have_been_silent(one: AttemptEnd, silence_ns: int) -> bool:
+    """Of an attempt whose last byte nobody saw: whether it lasted that long at all."""
+    if one.silence_ns is not None:
+        return True
+    return one.duration_ns is not None and one.duration_ns >= silence_ns - _GAP_TOLERANCE_NS
 
 
 def _size(attempts: Sequence[AttemptEnd]) -> Optional[Limit]:
