@@ -16,11 +16,12 @@ import pytest
 
 from tests.act.test_executor import news
 from tests.cli.conftest import ROOT, Host
-from watchdog.act.executor import SOCKET_VARIABLE, Executor
+from watchdog.act.executor import Executor
 from watchdog.act.ledger import Ledger
 from watchdog.act.request import MOST_BYTES, Request, Verb, from_json
 from watchdog.core.observation import ActionFinished, Outcome
 from watchdog.errors import Refused
+from watchdog.host.privileged import SOCKET_VARIABLE
 
 ASKED = Request(Verb.ACT, "resume", "pw-ffffffff", "resume-00000001")
 

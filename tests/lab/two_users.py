@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.lab.agent import PROJECT, PYTHON, Agent
 from tests.lab.lab import Lab
 from tests.lab.processes import SYSTEM_PATH
-from watchdog.act.executor import SOCKET_VARIABLE
+from watchdog.host.privileged import SOCKET_VARIABLE
 
 USER = 54321  # of nobody; the kernel does not ask who that is
 SIGHT = ("bpf", "perfmon", "sys_ptrace", "dac_read_search")

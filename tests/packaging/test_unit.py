@@ -9,9 +9,9 @@ from typing import Dict, List
 import pytest
 
 from tests.packaging.conftest import PACKAGING, Installed, needs, run
-from watchdog.act.executor import SOCKET_VARIABLE
 from watchdog.cli.codes import ExitCode
 from watchdog.config import Config
+from watchdog.host.privileged import SOCKET_VARIABLE
 
 SYSTEMD = PACKAGING / "systemd"
 AGENT = SYSTEMD / "pull-watchdog.service"

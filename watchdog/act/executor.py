@@ -23,13 +23,11 @@ from watchdog.act.run import new_action_id
 from watchdog.config import Config
 from watchdog.core.observation import ActionFinished, ActionStarted, Observation, Outcome
 from watchdog.core.policy import Mode, Remedy
-from watchdog.host import command
+from watchdog.host import command, privileged
 
 _TAKE_OVER = "take_over"
 _REPULL = Remedy.REPULL.value
 _MOST_ANSWER_BYTES = 1 << 20
-# Set where another unit has the rights that remedies need: its socket.
-SOCKET_VARIABLE = "PULL_WATCHDOG_ACT_SOCKET"
 # In isolated mode (-I) neither the environment nor the current directory decides what is imported.
 _ENTRY = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -124,10 +122,10 @@ class Executor:
 
 def _performed(config: Config, request: Request) -> command.Running:
     """`pull-watchdog perform`, started by us, or where we have no rights by the service manager."""
-    socket_path, patience_s = os.environ.get(SOCKET_VARIABLE), deadline_s(config, request)
-    if not socket_path:
+    path, patience_s = privileged.socket_path(), deadline_s(config, request)
+    if path is None:
         return command.start(command_line(config), patience_s, stdin=request.to_json())
-    return command.Running(lambda: _ask(socket_path, request, patience_s), (socket_path,), patience_s)
+    return command.Running(lambda: _ask(path, request, patience_s), (path,), patience_s)
 
 
 def command_line(config: Config) -> List[str]:

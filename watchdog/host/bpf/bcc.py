@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Tuple
 
 from watchdog.errors import Unavailable
-from watchdog.host.bpf import library, places, tracefs
+from watchdog.host.bpf import library, perf_events, places, tracefs
 from watchdog.host.bpf.tracefs import Layout
 from watchdog.host.bpf.tracepoints import MAPS, TracepointEngine
 
@@ -38,15 +38,17 @@ def open_bcc(ring_bytes: int, deadline_s: float = _DEADLINE_S) -> TracepointEngi
     request = {**_request(layout, ring_bytes), "deadline_s": deadline_s}
     _demand_headers()
     libbpf = library.for_maps()
-    answer, descriptors = _ask_child(request, deadline_s)
     with ExitStack() as undo:
-        for descriptor in reversed(descriptors):  # probes go before the maps that they use
+        events = perf_events.open_events(request["probes"])
+        undo.callback(perf_events.close, events.values())
+        answer, made = _ask_child(request, list(events.values()), deadline_s)
+        for descriptor in made:
             undo.callback(os.close, descriptor)
         if "error" in answer:
             raise Unavailable(f"bcc failed: {answer['error']}")
-        if len(descriptors) < len(MAPS):
-            raise Unavailable(f"bcc handed over {len(descriptors)} descriptors only")
-        maps = dict(zip(answer["maps"], descriptors))
+        if len(made) != len(MAPS):
+            raise Unavailable(f"bcc handed over {len(made)} descriptors only")
+        maps = dict(zip(answer["maps"], made))
         sees_tcp = layout.sees_tcp() and not any(category == "sock" for category, _, _ in answer["refused"])
         return TracepointEngine(NAME, libbpf, maps, sees_tcp, undo.pop_all().close)
 
@@ -72,8 +74,10 @@ def _demand_headers() -> None:
         raise Unavailable(f"no kernel headers for bcc at {package} or {in_kernel}: {wanted}")
 
 
-def _ask_child(request: Dict[str, Any], deadline_s: float) -> Tuple[Dict[str, Any], List[int]]:
-    """The child's answer and the descriptors that came with it."""
+def _ask_child(
+    request: Dict[str, Any], events: List[int], deadline_s: float
+) -> Tuple[Dict[str, Any], List[int]]:
+    """The child's answer and the maps that came with it; its probes are on these events."""
     until = time.monotonic() + deadline_s
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as printed:
@@ -82,6 +86,7 @@ def _ask_child(request: Dict[str, Any], deadline_s: float) -> Tuple[Dict[str, An
         with _reaped(pid, until):
             ours.settimeout(deadline_s)
             try:
+                socket.send_fds(ours, [b"\n"], events)
                 ours.sendall(json.dumps(request).encode() + b"\n")
                 message, descriptors, _, _ = socket.recv_fds(ours, 65536, _MOST_DESCRIPTORS)
             except socket.timeout:

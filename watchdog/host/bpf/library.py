@@ -41,7 +41,7 @@ _OBJECTS: List[_Prototype] = [
     ("bpf_map__set_max_entries", ct.c_int, [ct.c_void_p, ct.c_uint32]),
     ("bpf_program__section_name", ct.c_char_p, [ct.c_void_p]),
     ("bpf_program__set_autoload", ct.c_int, [ct.c_void_p, ct.c_bool]),
-    ("bpf_program__attach", ct.c_void_p, [ct.c_void_p]),
+    ("bpf_program__attach_perf_event", ct.c_void_p, [ct.c_void_p, ct.c_int]),
     ("bpf_link__destroy", ct.c_int, [ct.c_void_p]),
 ]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, Tuple
 
 from watchdog.errors import Unavailable
-from watchdog.host.bpf import library, places, tracefs
+from watchdog.host.bpf import library, perf_events, places, tracefs
 from watchdog.host.bpf.decode import LAYOUT_VERSION
 from watchdog.host.bpf.tracefs import Layout
 from watchdog.host.bpf.tracepoints import MAPS, TracepointEngine
@@ -75,12 +75,15 @@ def _leave_out(libbpf: ct.CDLL, loaded: int, layout: Layout) -> None:
 
 
 def _attach(libbpf: ct.CDLL, loaded: int, layout: Layout, undo: ExitStack) -> None:
-    for program, tracepoint in _programs(libbpf, loaded):
-        if tracepoint in layout.refused:
-            continue
-        link = libbpf.bpf_program__attach(program)
+    programs = {one: program for program, one in _programs(libbpf, loaded) if one not in layout.refused}
+    events = perf_events.open_events(list(programs))
+    for tracepoint in list(events):
+        link = libbpf.bpf_program__attach_perf_event(programs[tracepoint], events[tracepoint])
         if not link:
-            raise Unavailable(f"tracepoint {':'.join(tracepoint)} cannot be attached: {library.last_error()}")
+            said = library.last_error()
+            perf_events.close(events.values())
+            raise Unavailable(f"tracepoint {':'.join(tracepoint)} cannot be attached: {said}")
+        del events[tracepoint]  # the link's own from now on
         undo.callback(libbpf.bpf_link__destroy, link)
 
 

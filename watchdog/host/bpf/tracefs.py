@@ -85,6 +85,16 @@ def read_layout(mounts: Tuple[Path, ...] = MOUNTS) -> Layout:
     return layout
 
 
+def number_of(tracepoint: Tuple[str, str], mounts: Tuple[Path, ...] = MOUNTS) -> int:
+    """By which the kernel knows it.  Raises Unavailable."""
+    category, name = tracepoint
+    path = _find_events(mounts) / category / name / "id"
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from None
+
+
 def parse_format(text: str) -> Dict[str, Tuple[int, int]]:
     """(offset, size) of each field in a tracepoint's `format` file."""
     return {name: (int(offset), int(size)) for name, offset, size in _FIELD.findall(text)}
