@@ -198,6 +198,19 @@ def test_a_decompressor_that_outlives_its_daemon_is_not_touched_any_more(scene):
     )
 
 
+def test_a_process_that_was_only_out_of_sight_hangs_again():
+    scene = Scene(acts=False)
+    scene.hang(scene.pull(), "stopped")
+    scene.until("confirmed")
+    hidden, scene.extractions = scene.extractions, []
+    scene.until("gone")
+    scene.extractions = hidden
+
+    scene.until("confirmed")
+
+    assert len(scene.incidents) == 1
+
+
 def test_a_pull_of_the_new_daemon_is_another_incident(scene):
     scene.hang(scene.pull(), "stopped")
     scene.until("recovered")

@@ -15,7 +15,7 @@ from typing import Any, List, Tuple
 from watchdog.cli import paragraphs
 from watchdog.cli.child import in_child
 from watchdog.cli.codes import ExitCode
-from watchdog.cli.options import add_config, add_json, config_of
+from watchdog.cli.options import add_config, add_json, config_or_defaults
 from watchdog.cli.text import clean, clock, style_for
 from watchdog.config import Config
 from watchdog.errors import WatchdogError
@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the incidents; what could not be read is told on stderr."""
-    records, problems = all_incidents(config_of(args))
+    records, problems = all_incidents(config_or_defaults(args))
     for problem in problems:
         print(f"pull-watchdog: {problem}", file=sys.stderr)
     if args.json:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from watchdog.config import DEFAULT_PATH, Config, load
+from watchdog.errors import ConfigError
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -27,3 +29,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def config_of(args: argparse.Namespace) -> Config:
     """The configuration that the command line names.  Raises ConfigError."""
     return load(args.config)
+
+
+def config_or_defaults(args: argparse.Namespace) -> Config:
+    """The same for a command that only shows; where it is wrong, that is told, and the usual places are shown."""
+    try:
+        return config_of(args)
+    except ConfigError as error:
+        if args.config is not None:
+            raise
+        print(f"pull-watchdog: {error}", file=sys.stderr)
+        return Config()

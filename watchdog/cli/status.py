@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from watchdog.cli.codes import ExitCode
-from watchdog.cli.options import add_config, add_json, config_of
+from watchdog.cli.options import add_config, add_json, config_or_defaults
 from watchdog.cli.screen import Screen, open_incidents
 from watchdog.cli.statefile import Seen, read_state
 from watchdog.cli.text import style_for
@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the state; the exit status says whether the agent runs and whether a pull hangs."""
     try:
-        seen = read_state(config_of(args).run_dir)
+        seen = read_state(config_or_defaults(args).run_dir)
     except NotRunning as error:
         if args.json:
             print(json.dumps({"running": False}))

@@ -135,7 +135,7 @@ class Casebook:
         known = self._incidents.get(name)
         if known is None:
             self._open(name, finding, world, history)
-        elif known.state in (State.RECOVERED, State.CLEARED):
+        elif known.state in (State.RECOVERED, State.CLEARED) or _is_back(finding, known):
             if known.state is State.RECOVERED and _is_older(finding, known, world):
                 return
             anew = replace(known, resolved_wall_ns=None, verification=None)
@@ -360,6 +360,11 @@ def _concerns(entry: LedgerEntry, incident: Incident, world: World) -> bool:
         moment > incident.acknowledged_wall_ns // _MS_NS and moment >= incident.confirmed_wall_ns // _MS_NS
     )
     return is_new and entry.boot_id == world.machine.boot_id and entry.action not in world.in_flight
+
+
+def _is_back(finding: Finding, known: Incident) -> bool:
+    """A process that was taken for ended is there after all; a layer's file that is new is another one."""
+    return known.state is State.GONE and finding.target is None
 
 
 def _is_older(finding: Finding, known: Incident, world: World) -> bool:

@@ -69,7 +69,11 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
     },
     _S.RECOVERED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.RECOVERED},
     _S.CLEARED: {_H.FOUND_AGAIN: _S.CONFIRMED, _H.ACKNOWLEDGED: _S.CLEARED},
-    _S.GONE: {_H.ACKNOWLEDGED: _S.GONE, _H.ACTION_STARTED: _S.ACTING},  # the ledger tells late
+    _S.GONE: {
+        _H.FOUND_AGAIN: _S.CONFIRMED,  # it was out of sight
+        _H.ACKNOWLEDGED: _S.GONE,
+        _H.ACTION_STARTED: _S.ACTING,  # the ledger tells late
+    },
     _S.GAVE_UP: {_H.ACKNOWLEDGED: _S.CONFIRMED, _H.ACTION_STARTED: _S.ACTING},  # by a person
 }
 
