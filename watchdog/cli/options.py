@@ -32,7 +32,7 @@ def config_of(args: argparse.Namespace) -> Config:
 
 
 def config_or_defaults(args: argparse.Namespace) -> Config:
-    """The same for a command that only shows; where it is wrong, that is told, and the usual places are shown."""
+    """The same for a command that only shows: a mistake is told, and the usual places are shown."""
     try:
         return config_of(args)
     except ConfigError as error:

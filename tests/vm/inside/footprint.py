@@ -26,7 +26,7 @@ EXCEPTIONS = {
     "compiled by py3compile": r"/usr/share/pull-watchdog/.*__pycache__(/.*)?",
     "its state": r"/var/lib/pull-watchdog(/.*)?",
     "its PrivateTmp=": r"(/var)?/tmp/systemd-private-[0-9a-f]+-pull-watchdog\.service-\w+(/tmp)?",
-    "its runtime directories": r"/run/pull-watchdog(-env)?(/.*)?",
+    "its runtime directories": r"/run/pull-watchdog(-act|-env)?(/.*)?",
     "systemd's own, at any time": r"/var/lib/systemd/(timers|timesync)/.*|/run/utmp|/var/log/[wb]tmp",
     "these checks": r"/tmp/pytest-of-root(/.*)?",
 }
