@@ -143,7 +143,7 @@ def _noticed(rules: Dict[str, Any], work: Path) -> Set[str]:
     (work / "alerts.yml").write_text(yaml.safe_dump(rules))
     (work / "alerts_test.yml").write_text(CASES.read_text())
     command = ["promtool", "test", "rules", "alerts_test.yml"]
-    done = subprocess.run(command, cwd=work, check=False, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=work, check=False, capture_output=True, timeout=300)
     said = (done.stdout + done.stderr).decode()
     assert "parse error" not in said and "yaml" not in said, said
     return set(re.findall(r"alertname: (\w+)", said))
