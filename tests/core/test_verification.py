@@ -9,7 +9,7 @@ import pytest
 from tests.core.machine import BIG, MIB
 from tests.core.scene import Scene
 from tests.core.variants import Powerless, Unwatched
-from watchdog.core.observation import ClientScan, ExtractionScan, ImageEvent
+from watchdog.core.observation import ClientScan, ExtractionScan, ImageEvent, Outcome
 from watchdog.core.verification import LOOKS_FOR_ANOTHER_PULL
 
 OTHER = "localhost:5000/other:1"
@@ -99,6 +99,23 @@ def test_nor_is_it_still_hung_without_an_action():
     scene.tick(8)
 
     assert scene.incident["state"] == "gone"
+
+
+def test_a_kill_that_was_made_when_nobody_waited_any_more_is_ours_all_the_same():
+    """On a busy node its process begins when the agent has given it up: its word is in the ledger."""
+    scene = Powerless()
+    scene.outcomes["kill_decompressor"] = Outcome.EXPIRED
+    one = scene.pull()
+    scene.hang(one, "spinning")
+    scene.until("gave_up")
+    made = [replace(each, outcome=Outcome.DONE) for each in scene.ledger.entries if each.phase == "result"]
+    intents = [each for each in scene.ledger.entries if each.phase != "result"]
+    scene.ledger = replace(scene.ledger, entries=(*intents, *made))
+    scene.extractions.remove(one)
+    scene.tick()
+
+    assert scene.incident["state"] == "verifying"
+    assert [each["image"] for each in scene.incident["cost"]["pulls"] if each["owed"]] == [one.image]
 
 
 @pytest.mark.parametrize("unseen", ["counters", "process", "everything"])

@@ -48,6 +48,8 @@ ENDED_KEPT = 50  # lately ended incidents that are still told
 # An intent without a result for longer than any action may take: its end will not be told any more.
 UNSETTLED_NS = 10 * MINUTE_NS
 UNSETTLED_REPULL_NS = 150 * MINUTE_NS
+# The states in which no action is under way, and one may be heard of all the same.
+_AWAITED_NO_MORE = (State.CONFIRMED, State.GAVE_UP, State.GONE)
 _MS_NS = 1_000_000  # a record keeps no finer times
 
 # What the ledger may still correct: an action that runs, or one that ended without a word.
@@ -241,6 +243,8 @@ class Casebook:
         if known is None:
             known = ActionTaken(entry.action, entry.remedy, entry.wall_ns)
             incident = self._begin(incident, known)
+        elif entry.outcome is Outcome.DONE and incident.state in _AWAITED_NO_MORE:
+            incident = self._begin(incident, known)  # made after all, when nobody waited for it any more
         taken = replace(known, outcome=entry.outcome, detail=entry.detail)
         self._settle(self._with(incident, taken), taken)
 
@@ -262,7 +266,7 @@ class Casebook:
             owed = tuple(replace(one, asked=one.asked or one.to_repull) for one in incident.owed)
             incident = self._put(replace(incident, owed=owed))
         # Gone before the ledger told of it: an action that an earlier agent has left under way.
-        if incident.state in (State.CONFIRMED, State.GAVE_UP, State.GONE):
+        if incident.state in _AWAITED_NO_MORE:
             incident = self._put(replace(incident, resolved_wall_ns=None))
             incident = self._move(incident, Happening.ACTION_STARTED, taken.remedy)
         return incident
