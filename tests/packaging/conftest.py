@@ -22,6 +22,13 @@ exec "$@"
 """
 
 
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """What looks into one package is run by one worker, so that it is built once."""
+    for item in items:
+        for package in {"deb", "rpm"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(package))
+
+
 def needs(*programs: str) -> None:
     """Skip the test where one of these is missing."""
     missing = [program for program in programs if shutil.which(program) is None]

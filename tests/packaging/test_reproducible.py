@@ -12,6 +12,7 @@ import pytest
 
 from tests.packaging.conftest import BUILD_DEADLINE_S, CHECKOUT, needs
 
+pytestmark = pytest.mark.slow  # four builds
 PARTS = ("watchdog", "probes", "packaging", "LICENSE", "CHANGELOG.md", "README.md")
 LONG_AGO_S = 946_684_800  # 2000-01-01, older than any entry of the changelog
 
