@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.core.machine import BIG, MIB, Extraction
@@ -55,6 +57,56 @@ def test_two_images_that_share_a_base_layer_are_both_affected(scene):
     assert found.images == (BIG, OTHER)
     assert found.pulls[1].digest == digest
     assert found.pulls[1].layer_bytes == SIZE + 3 * MIB
+
+
+def unlabelled(scene: Scene) -> None:
+    """Manifests as docker 20.10.5 keeps them: without where they came from."""
+    news = [one for one in scene.news if one not in scene.manifests]
+    scene.manifests[:] = [replace(one, repositories=()) for one in scene.manifests]
+    scene.news[:] = [*news, *scene.manifests]
+
+
+def test_a_manifest_of_nowhere_is_of_the_only_image_that_is_pulled(scene):
+    one = scene.pull()
+    second = scene.client(BIG)
+    unlabelled(scene)
+
+    found = attribution(scene, one)
+
+    assert found.certain
+    assert [(pull.client, pull.digest) for pull in found.pulls] == [
+        (scene.clients[0].key, scene.manifests[0].digest),
+        (second.key, scene.manifests[0].digest),
+    ]
+
+
+def test_of_two_images_it_may_be_either(scene):
+    one = scene.pull()
+    scene.client(OTHER)
+    unlabelled(scene)
+
+    found = attribution(scene, one)
+
+    assert not found.certain
+    assert [(pull.image, pull.digest) for pull in found.pulls] == [(BIG, None), (OTHER, None)]
+
+
+def test_of_two_such_manifests_it_may_be_either(scene):
+    one = scene.pull()
+    scene.manifest(OTHER, SIZE, 3 * MIB)
+    unlabelled(scene)
+
+    found = attribution(scene, one)
+
+    assert [pull.digest for pull in found.pulls] == [None]
+
+
+def test_a_pull_by_another_digest_is_not_of_it(scene):
+    one = scene.pull()
+    scene.clients[:] = [replace(scene.clients[0], image=f"localhost:5000/big@sha256:{'9' * 64}")]
+    unlabelled(scene)
+
+    assert [pull.digest for pull in attribution(scene, one).pulls] == [None]
 
 
 def test_a_pull_without_that_layer_is_not_affected(scene):

@@ -52,6 +52,8 @@ def local_id(settings: ActSettings, image: str) -> Tuple[bool, Optional[str]]:
 def under_way(settings: ActSettings, daemon: ProcessKey) -> FrozenSet[str]:
     """REPOSITORY@DIGEST of each pull that the runtime handles now; none where its store cannot be seen.
 
+    @DIGEST alone where the store does not say which repository it is of.
+
     The store is root's alone, so this holds whoever has written the incident.
     """
     since_wall_ns = birth.started_wall_ns(daemon) - _LEASES_ARE_DATED_WITHIN_NS
@@ -60,7 +62,8 @@ def under_way(settings: ActSettings, daemon: ProcessKey) -> FrozenSet[str]:
         found = within(_STORE_S, root, lambda: content_store.under_way(root, since_wall_ns))
     except WatchdogError:
         return frozenset()
-    return frozenset(f"{repository}@{one.digest}" for one in found for repository in one.repositories)
+    places = ((repository, one.digest) for one in found for repository in one.repositories or ("",))
+    return frozenset(f"{repository}@{digest}" for repository, digest in places)
 
 
 def client_name(client: Optional[ProcessKey]) -> str:

@@ -160,7 +160,7 @@ def _local_tags(context: Context, daemon: ProcessKey) -> List[LocalTag]:
         known, image_id = images.local_id(context.settings, pull.image)
         if not known:
             break  # a silent runtime is asked once
-        if by_digest(pull) in under_way:
+        if pull.digest and {by_digest(pull), f"@{pull.digest}"} & under_way:
             tags.append(LocalTag(pull.image, pull.digest or "", image_id, images.client_name(pull.client)))
     return tags
 

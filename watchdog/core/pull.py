@@ -68,6 +68,8 @@ def attribute(world: World, runtime: str, blob: Optional[BlobSample]) -> Attribu
     holders = _manifests_with(world, runtime, blob.size_bytes)
     joined = [_join(one, holders) for one in clients]
     sharing = [pull for pull in joined if pull is not None]
+    if not sharing:
+        sharing = _of_the_only_image(clients, holders)
     if sharing:
         return Attribution(tuple(sharing), certain=True)
     pulls = (*(_plain(one) for one in clients), *_unnamed(holders, world.asked_for))
@@ -103,6 +105,16 @@ def _join(client: Client, holders: Iterable[ManifestSeen]) -> Optional[AffectedP
         if name.repository in manifest.repositories:
             return _plain(client, manifest)
     return None
+
+
+def _of_the_only_image(clients: Sequence[Client], holders: Sequence[ManifestSeen]) -> List[AffectedPull]:
+    """In docker 20.10.5 a manifest does not say where it came from: one can only be the one image pulled."""
+    if len(holders) != 1 or holders[0].repositories or len({one.image for one in clients}) != 1:
+        return []
+    name = parse_reference(clients[0].image or "")
+    if name is None or name.digest not in (None, holders[0].digest):
+        return []
+    return [_plain(one, holders[0]) for one in clients]
 
 
 def _plain(client: Client, manifest: Optional[ManifestSeen] = None) -> AffectedPull:
