@@ -140,7 +140,7 @@ def _loops_below(root: Path) -> list[Path]:
 
 
 def _detach_loops(root: Path) -> None:
-    give_up = time.monotonic() + DEADLINE_S
+    give_up = time.monotonic() + 4 * DEADLINE_S  # what waited for a frozen disk has much to write
     while devices := _loops_below(root):
         for device in devices:
             with contextlib.suppress(OSError), device.open("rb") as opened:

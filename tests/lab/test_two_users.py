@@ -45,7 +45,7 @@ def test_it_sees_and_another_hand_frees_the_pull(lab: Lab) -> None:
         incident = agent.incident("decompressor_spinning", "recovered", deadline_s=60.0)
 
         assert Path(f"/proc/{agent.pid}").stat().st_uid == USER
-        assert state(agent)["engine"] == "libbpf"
+        assert state(agent)["engine"] == "libbpf", state(agent)["engine_attempts"]
         assert incident["culprit"]["pid"] == culprit
         assert ("kill_decompressor", "done") in [(one["name"], one["outcome"]) for one in incident["actions"]]
         assert lab.has(images.SMALL)

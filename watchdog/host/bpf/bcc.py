@@ -69,7 +69,7 @@ def _demand_headers() -> None:
     release = os.uname().release
     package = os.environ.get("BCC_KERNEL_SOURCE", f"/lib/modules/{release}/build")
     in_kernel = "/sys/kernel/kheaders.tar.xz"
-    if not os.access(package, os.R_OK) and not os.access(in_kernel, os.R_OK):
+    if not places.is_there(Path(package)) and not places.is_there(Path(in_kernel)):
         wanted = f"install linux-headers-{release}, or what your distribution calls it"
         raise Unavailable(f"no kernel headers for bcc at {package} or {in_kernel}: {wanted}")
 

@@ -45,10 +45,18 @@ def joined_source() -> str:
     return _join(main.parent, main.name, set())
 
 
+def is_there(path: Path) -> bool:
+    """Not by access(2), which forgets the capabilities of who is not root."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _find(name: str, trouble: str) -> Path:
     looked_at = directories()
     for directory in looked_at:
-        if os.access(directory / name, os.R_OK):
+        if is_there(directory / name):
             return directory / name
     raise Unavailable(f"{trouble} ({name}) in {', '.join(map(str, looked_at))}")
 
