@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the Debian package: build.sh OUTDIR writes OUTDIR/pull-watchdog_VERSION_all.deb.
-# Needs dpkg-dev debhelper dh-python clang llvm libbpf-dev python3-yaml; root is not needed.
+# Needs build-essential debhelper dh-python clang llvm libbpf-dev python3-yaml; root is not needed.
 # The same sources give the same bytes, whoever builds them, when and where.
 set -eu
 umask 022
