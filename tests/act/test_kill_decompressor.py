@@ -69,6 +69,16 @@ class TestItEnds:
         assert str(untar) not in result["detail"]
 
 
+def hung_load(scene: Scene) -> int:
+    """A `docker load` whose decompressor hangs; its pid."""
+    scene.lab.unpigz.install()
+    scene.lab.unpigz.arm(Fault.PAUSE, runs=1)
+    scene.lab.load(images.OTHER)
+    wait_until(lambda: scene.lab.dockerd.stands_still(0.5), "the load stands still")
+    (pid,) = scene.lab.dockerd.decompressors
+    return pid
+
+
 class TestItIsLeftAlone:
     def refused(self, scene: Scene, incident: str, *pids: int) -> str:
         result = scene.act("kill_decompressor", incident)
@@ -91,20 +101,12 @@ class TestItIsLeftAlone:
             assert "traced" in self.refused(scene, incident, pid)
 
     def test_when_it_is_a_load(self, scene: Scene) -> None:
-        scene.lab.unpigz.install()
-        scene.lab.unpigz.arm(Fault.PAUSE, runs=1)
-        scene.lab.load(images.OTHER)
-        wait_until(lambda: scene.lab.dockerd.stands_still(0.5), "the load stands still")
-        (pid,) = scene.lab.dockerd.decompressors
+        pid = hung_load(scene)
         load = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid)
         assert "a load or a build" in self.refused(scene, load, pid)
 
     def test_when_it_is_a_load_that_the_record_calls_a_pull(self, scene: Scene) -> None:
-        scene.lab.unpigz.install()
-        scene.lab.unpigz.arm(Fault.PAUSE, runs=1)
-        scene.lab.load(images.OTHER)
-        wait_until(lambda: scene.lab.dockerd.stands_still(0.5), "the load stands still")
-        (pid,) = scene.lab.dockerd.decompressors
+        pid = hung_load(scene)
         forged = scene.record(Cause.DECOMPRESSOR_BLOCKED, pid, blob=BlobSample("GetImageBlob1", 1, 1))
         assert "belongs to it by now: a load or a build" in self.refused(scene, forged, pid)
 

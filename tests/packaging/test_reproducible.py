@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import BUILD_DEADLINE_S, CHECKOUT, needs
+from tests.packaging.conftest import BUILD_DEADLINE_S, CHECKOUT, needs, run
 
 pytestmark = pytest.mark.slow  # four builds
 PARTS = ("watchdog", "probes", "packaging", "LICENSE", "CHANGELOG.md", "README.md")
@@ -46,20 +45,9 @@ def test_two_builds_give_the_same_bytes(kind: str, needed: str, sources: Path, t
 
 
 def _build(tree: Path, recipe: str, out: Path, umask: int, zone: str) -> Path:
-    environment = {**os.environ, "TZ": zone, "LC_ALL": "C.UTF-8"}
-    environment.pop("SOURCE_DATE_EPOCH", None)
     script = f"umask {umask:03o}; exec sh {tree}/packaging/{recipe}/build.sh {out}"
-    done = subprocess.run(
-        ["sh", "-c", script],
-        env=environment,
-        cwd=tree,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=BUILD_DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout.decode()[-3000:]
+    under = ("env", "-u", "SOURCE_DATE_EPOCH", f"TZ={zone}", "LC_ALL=C.UTF-8")
+    run(*under, "sh", "-c", script, cwd=tree, deadline_s=BUILD_DEADLINE_S)
     (package,) = [one for one in out.iterdir() if one.suffix in (".deb", ".rpm")]
     return package
 

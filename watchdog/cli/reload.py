@@ -33,16 +33,34 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises ConfigError for a configuration that cannot be taken: the old one stays in force."""
     config = config_of(args)
-    holder = lock_holder(config.run_dir / "agent.lock")
-    if holder is None:
-        raise NotRunning(f"no agent runs with {config.run_dir}: `systemctl start pull-watchdog`")
     began_ns = time.monotonic_ns()
-    os.kill(holder, signal.SIGHUP)
+    if not _told(config.run_dir / "agent.lock"):
+        raise NotRunning(f"no agent runs with {config.run_dir}: `systemctl start pull-watchdog`")
     problem = _after(config.run_dir, began_ns)["reload_problem"]
     if problem:
         raise ConfigError(problem)
     print(f"The agent goes by its configuration as it is now: {config.policy.mode.value} mode.")
     return ExitCode.OK
+
+
+def _told(lock: Path) -> bool:
+    """Send SIGHUP to who holds that lock, held by its pidfd: another with its number might die of it."""
+    holder = lock_holder(lock)
+    if holder is None:
+        return False
+    try:
+        pidfd = os.pidfd_open(holder)
+    except OSError:  # it has just ended
+        return False
+    try:
+        if lock_holder(lock) != holder:
+            return False
+        signal.pidfd_send_signal(pidfd, signal.SIGHUP)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
 
 
 def lock_holder(path: Path) -> Optional[int]:

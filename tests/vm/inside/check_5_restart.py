@@ -95,16 +95,26 @@ LAST_RESORT = {
 }
 
 
+def _two_containers(node: Node, work: Path) -> List[str]:
+    """That run on, in a docker that may be started again."""
+    node.limit_starts("1s")
+    return [_running_container(work / name) for name in ("one", "two")]
+
+
+def _hang_every_time(node: Node) -> None:
+    """An agent for which nothing is left but the last resort, and a pull whose fault comes back."""
+    node.begin("enforce", **LAST_RESORT)
+    node.unpigz.install(Form.BINARY)
+    node.unpigz.arm(Fault.SPIN)
+    node.pull(images.SMALL)
+
+
 def check_last_resort(node: Node, live_restore: None, tmp_path: Path) -> None:
     """What comes back ends, without a substitution, in a docker without pigz, and its containers run on."""
-    node.limit_starts("1s")
-    containers = [_running_container(tmp_path / name) for name in ("one", "two")]
+    containers = _two_containers(node, tmp_path)
     try:
         old, before = node.dockerd, _lives(containers)
-        node.begin("enforce", **LAST_RESORT)
-        node.unpigz.install(Form.BINARY)
-        node.unpigz.arm(Fault.SPIN)
-        node.pull(images.SMALL)
+        _hang_every_time(node)
         node.wait("docker is restarted", lambda: node.dockerd not in (0, old), 180.0)
         node.wait("it has done so", lambda: ("disable_pigz", "done") in _acts(node))
         tell_more("; ".join(f"{name} {outcome}" for name, outcome in _acts(node)))
@@ -121,14 +131,10 @@ def check_last_resort(node: Node, live_restore: None, tmp_path: Path) -> None:
 def check_last_resort_refused(node: Node, tmp_path: Path) -> None:
     """The same with live-restore off: refused with that reason, docker and its containers untouched."""
     node.restart_docker()
-    node.limit_starts("1s")
-    containers = [_running_container(tmp_path / name) for name in ("one", "two")]
+    containers = _two_containers(node, tmp_path)
     try:
         old, before = node.dockerd, _lives(containers)
-        node.begin("enforce", **LAST_RESORT)
-        node.unpigz.install(Form.BINARY)
-        node.unpigz.arm(Fault.SPIN)
-        node.pull(images.SMALL)
+        _hang_every_time(node)
         incident = node.incident("decompressor_spinning", "gave_up")
         tell_more(incident["next"])
         refused = [one for one in incident["actions"] if one["outcome"] == "refused"]
