@@ -9,7 +9,7 @@ import pytest
 from tests.core.machine import BIG, MIB
 from tests.core.scene import Scene
 from tests.core.variants import Powerless, Unwatched
-from watchdog.core.observation import ClientScan, ExtractionScan, ImageEvent, Outcome
+from watchdog.core.observation import Api, ClientScan, ExtractionScan, ImageEvent, Outcome, RuntimeSeen
 from watchdog.core.verification import LOOKS_FOR_ANOTHER_PULL
 
 OTHER = "localhost:5000/other:1"
@@ -75,6 +75,18 @@ def test_what_a_replaced_runtime_has_left_behind_is_gone_and_no_success():
     assert scene.verdicts == ["inconclusive"]
     assert scene.incident["state"] == "gone"
     assert "its runtime was replaced" in scene.incident["next"]
+
+
+def test_a_runtime_whose_process_is_out_of_sight_is_not_replaced():
+    scene = Powerless()
+    scene.hang(scene.pull(), "stopped")
+    scene.until("verifying")
+    scene.news.append(RuntimeSeen(scene.runtime, "docker", None, None, Api.SILENT, scene.sight))
+
+    scene.tick(40)
+
+    assert scene.verdicts == ["not_recovered"]
+    assert scene.incident["state"] == "confirmed"
 
 
 def test_another_pull_of_the_image_is_a_success_of_the_restart():
