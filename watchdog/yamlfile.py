@@ -225,10 +225,7 @@ def _compose(path: Path, text: str) -> Optional[yaml.Node]:
     """As yaml.compose, with the file's name in each mark."""
     loader = yaml.SafeLoader(text)
     loader.name = str(path)
-    try:
-        return loader.get_single_node()
-    finally:
-        loader.dispose()
+    return loader.get_single_node()
 
 
 def _read_text(path: Path) -> str:
