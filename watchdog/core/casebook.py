@@ -24,21 +24,15 @@ from watchdog.core.incident import (
     with_action,
 )
 from watchdog.core.observation import ActionFinished, ActionStarted, LedgerEntry, Outcome
+from watchdog.core.owed import asked_anew, begun, carrying, followed, without_effect
 from watchdog.core.policy import MINUTE_NS, Remedy
+from watchdog.core.progress import bytes_moved, is_same_pull
 from watchdog.core.pull import attribute, waiting_for
 from watchdog.core.record import from_record
 from watchdog.core.recovery import LOOKS_WITHOUT, can_be_judged, verify_target, what_became
 from watchdog.core.tick import Transition
 from watchdog.core.transfer import Transfers
-from watchdog.core.verification import (
-    Judgement,
-    bytes_moved,
-    follow_owed,
-    is_same_pull,
-    owed_by_kill,
-    replaced_by,
-    verify,
-)
+from watchdog.core.verification import Judgement, replaced_by, verify
 from watchdog.core.world import World
 from watchdog.errors import RecordingError
 
@@ -201,7 +195,7 @@ class Casebook:
 
     def _refresh(self, incident: Incident, finding: Finding, world: World, history: History) -> Incident:
         """The incident as this tick's finding shows it; a fault that came back is known as such."""
-        incident = _carrying(_named(refreshed(incident, finding), world, finding.images))
+        incident = carrying(_named(refreshed(incident, finding), world, finding.images))
         if finding.cause in HUNG_DECOMPRESSOR and not incident.recurrence:
             causes = [one.value for one in HUNG_DECOMPRESSOR]
             recurrence = history.recurrences(finding.runtime, causes, incident.id)
@@ -226,7 +220,7 @@ class Casebook:
         """An action's outcome is known: look whether it worked, or go on."""
         freed = taken.outcome in EFFECTIVE
         if not freed:
-            incident = _without_effect(incident, taken)
+            incident = without_effect(incident, taken)
         incident = self._put(replace(incident, looks=0))
         if incident.state is not State.ACTING or incident.running:
             return
@@ -259,12 +253,7 @@ class Casebook:
 
     def _begin(self, incident: Incident, taken: ActionTaken) -> Incident:
         """An action is under way: from now on it owes what it may end."""
-        incident = self._with(incident, taken)
-        if taken.remedy == Remedy.KILL_DECOMPRESSOR.value:
-            incident = self._put(replace(incident, owed=owed_by_kill(incident)))
-        elif taken.remedy == Remedy.REPULL.value:
-            owed = tuple(replace(one, asked=one.asked or one.to_repull) for one in incident.owed)
-            incident = self._put(replace(incident, owed=owed))
+        incident = self._put(begun(with_action(incident, taken), taken))
         # Gone before the ledger told of it: an action that an earlier agent has left under way.
         if incident.state in _AWAITED_NO_MORE:
             incident = self._put(replace(incident, resolved_wall_ns=None))
@@ -278,8 +267,7 @@ class Casebook:
         if not unbegun:
             return
         kept = tuple(one for one in incident.actions if one not in unbegun)
-        owed = tuple(replace(one, asked=False) for one in incident.owed)
-        incident = self._put(replace(incident, actions=kept, owed=owed))
+        incident = self._put(asked_anew(replace(incident, actions=kept)))
         if incident.state is State.ACTING and not incident.running:
             self._move(incident, Happening.ACTION_LEFT_IT, "the agent was restarted before it began")
 
@@ -288,8 +276,7 @@ class Casebook:
         self._move(fresh, Happening.ACKNOWLEDGED, f"acknowledged {entry.detail}".strip())
 
     def _verify(self, incident: Incident, world: World, tracks: Tracks) -> None:
-        owed = follow_owed(incident, world, tracks)
-        incident = self._put(replace(incident, looks=incident.looks + 1, owed=owed))
+        incident = self._put(followed(replace(incident, looks=incident.looks + 1), world, tracks))
         self._follow(incident, verify(incident, world, tracks), world)
 
     def _follow(self, incident: Incident, judgement: Optional[Judgement], world: World) -> None:
@@ -389,20 +376,3 @@ def _named(incident: Incident, world: World, images: Sequence[str]) -> Incident:
     connected = {one.key for one in scan.clients if one.connected} if scan else set()
     pulls = tuple(replace(one, connected=one.client in connected) for one in incident.pulls)
     return replace(incident, pulls=pulls)
-
-
-def _carrying(incident: Incident) -> Incident:
-    """A pull that an earlier kill owes stays known, also when nobody asks for it any more."""
-    known = {(one.image, one.client) for one in (*incident.pulls, *incident.carried)}
-    owed = tuple(one.pull for one in incident.owed if (one.pull.image, one.pull.client) not in known)
-    return replace(incident, carried=(*incident.carried, *owed)) if owed else incident
-
-
-def _without_effect(incident: Incident, taken: ActionTaken) -> Incident:
-    """A kill that was not made has cost nothing; a repull that was not made can be asked for again."""
-    kill = Remedy.KILL_DECOMPRESSOR.value
-    if taken.remedy == kill and not incident.taken(kill, *EFFECTIVE):
-        return replace(incident, owed=())
-    if taken.remedy == Remedy.REPULL.value:
-        return replace(incident, owed=tuple(replace(one, asked=False) for one in incident.owed))
-    return incident

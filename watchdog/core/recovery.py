@@ -13,9 +13,10 @@ from watchdog.core.causes.p2p import sign_of_recovery
 from watchdog.core.incident import EFFECTIVE, Incident, Verdict
 from watchdog.core.observation import Api, BlobSample
 from watchdog.core.policy import Remedy
+from watchdog.core.progress import arrival_of_pulls
 from watchdog.core.target import Target
 from watchdog.core.transfer import Transfers
-from watchdog.core.verification import LOOKS_FOR_IMAGE, Judgement, arrival_of_pulls
+from watchdog.core.verification import LOOKS_FOR_IMAGE, Judgement
 from watchdog.core.world import World
 
 LOOKS_WITHOUT = 5  # looks in which it is not found any more, until it counts as over

@@ -6,15 +6,14 @@ no success, and an exit code proves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Optional, Tuple
+from dataclasses import dataclass
+from typing import Optional
 
-from watchdog.core.extraction import Pipeline, Tracks
-from watchdog.core.incident import EFFECTIVE, Incident, Owed, Verdict
-from watchdog.core.observation import Client, ImageEvent, ProcessKey
+from watchdog.core.extraction import Tracks
+from watchdog.core.incident import EFFECTIVE, Incident, Verdict
+from watchdog.core.observation import ProcessKey
 from watchdog.core.policy import Remedy
-from watchdog.core.pull import AffectedPull, attribute
-from watchdog.core.reference import parse_reference
+from watchdog.core.progress import bytes_moved, progress_of_pulls
 from watchdog.core.world import World
 
 LOOKS_FOR_PROGRESS = 8  # samples without a byte after an action: it did not help
@@ -93,129 +92,3 @@ def _after_kill(incident: Incident, tracks: Tracks) -> Optional[Judgement]:
 def _covers(incident: Incident) -> bool:
     """True when the pull whose layer it was is certainly among those that were owed."""
     return incident.certain or all(one.connected for one in incident.pulls)
-
-
-def bytes_moved(incident: Incident, tracks: Tracks) -> int:
-    """The bytes that the culprit has read and written since its incident's last sample."""
-    still = tracks.stillness(incident.culprit.key)
-    if still is None:
-        return 0
-    then, now = incident.culprit, still.sample
-    if None in (then.read_bytes, then.written_bytes, now.read_bytes, now.written_bytes):
-        return 0
-    before = (then.read_bytes or 0) + (then.written_bytes or 0)
-    return max(0, (now.read_bytes or 0) + (now.written_bytes or 0) - before)
-
-
-def progress_of_pulls(incident: Incident, world: World, tracks: Tracks) -> str:
-    """What shows that one of the incident's pulls has gone on, or ""."""
-    for pull in incident.pulls:
-        sign = sign_of_progress(pull, incident, world, tracks)
-        if sign:
-            return sign
-    return ""
-
-
-def sign_of_progress(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
-    """What shows that the pull has gone on since the incident was freed, or ""."""
-    return _arrival(pull, incident, world) or _later_layer(pull, incident, world, tracks)
-
-
-def arrival_of_pulls(incident: Incident, world: World) -> str:
-    """That the incident's image has come since it was freed, or all that it may be; else ""."""
-    arrivals = [_arrival(pull, incident, world) for pull in incident.pulls]
-    return arrivals[0] if arrivals and all(arrivals) else ""
-
-
-def _arrival(pull: AffectedPull, incident: Incident, world: World) -> str:
-    for seen_wall_ns, event in world.image_events:
-        is_later = seen_wall_ns >= (incident.freed_wall_ns or incident.confirmed_wall_ns)
-        if is_later and event.runtime == incident.runtime and arrived(event, pull):
-            return f"{pull.image} has arrived"
-    return ""
-
-
-def _later_layer(pull: AffectedPull, incident: Incident, world: World, tracks: Tracks) -> str:
-    for pipeline in tracks.pipelines.get(incident.runtime, []):
-        moved_ns = _moved_ns(pipeline, tracks) if _younger(pipeline, incident.culprit.key) else None
-        if moved_ns is not None and world.wall_ns(moved_ns) >= incident.freed_wall_ns:
-            theirs = attribute(world, incident.runtime, pipeline.blob)
-            if theirs.certain and any(is_same_pull(one, pull) for one in theirs.pulls):
-                return f"a later layer of {pull.image} is being extracted"
-    return ""
-
-
-def is_same_pull(one: AffectedPull, other: AffectedPull) -> bool:
-    """True when both are of the same image, by name or by digest."""
-    return one.image == other.image or (one.digest is not None and one.digest == other.digest)
-
-
-def arrived(event: ImageEvent, pull: AffectedPull) -> bool:
-    """True when the event says that this pull's image is there.
-
-    A `pull` event names what was asked for.  A `present` event counts only by
-    digest: an older image may bear the same tag.
-    """
-    if pull.digest and event.reference.endswith(pull.digest):
-        return event.action in ("pull", "present")
-    if event.action != "pull":
-        return False
-    return _same_name(pull.image, event.reference)
-
-
-def _same_name(one: str, other: str) -> bool:
-    reference = parse_reference(one)
-    return reference is not None and reference == parse_reference(other)
-
-
-def follow_owed(incident: Incident, world: World, tracks: Tracks) -> Tuple[Owed, ...]:
-    """The owed pulls with what this frame shows of each."""
-    return tuple(_follow(one, incident, world, tracks) for one in incident.owed)
-
-
-def owed_by_kill(incident: Incident) -> Tuple[Owed, ...]:
-    """What a kill of this incident's decompressor owes: the connected pulls that share the
-    layer, and those that an earlier kill still owes."""
-    own = [pull for pull in incident.pulls if pull.connected]
-    known = {(pull.image, pull.digest) for pull in own}
-    carried = [pull for pull in incident.carried if (pull.image, pull.digest) not in known]
-    return tuple(Owed(pull) for pull in (*own, *carried))
-
-
-def _follow(owed: Owed, incident: Incident, world: World, tracks: Tracks) -> Owed:
-    """A pull whose own client goes on is satisfied by progress; one that our repull brings
-    only by the image, because nobody else would notice if it hung again."""
-    if owed.satisfied:
-        return owed
-    if _arrival(owed.pull, incident, world):
-        return replace(owed, satisfied=True)
-    scan = world.clients.get(incident.runtime)
-    if scan is None or world.clients_seen_ns[incident.runtime] != world.now_ns:
-        return owed  # no look at the clients in this frame
-    if any(_brings(one, owed.pull) for one in scan.clients):
-        goes_on = bool(_later_layer(owed.pull, incident, world, tracks))
-        return replace(owed, satisfied=goes_on, gone_samples=0)
-    return replace(owed, gone_samples=owed.gone_samples + 1) if scan.complete else owed
-
-
-def _brings(client: Client, pull: AffectedPull) -> bool:
-    """The pull's own client, or somebody else who pulls the same."""
-    if client.key == pull.client:
-        return True
-    return (
-        client.verb == "pull" and client.connected is not False and _same_name(pull.image, client.image or "")
-    )
-
-
-def _younger(pipeline: Pipeline, culprit: ProcessKey) -> bool:
-    worker = pipeline.worker
-    return (
-        worker is not None
-        and worker.key != culprit
-        and (worker.key.start_ticks, worker.key.pid) >= (culprit.start_ticks, culprit.pid)
-    )
-
-
-def _moved_ns(pipeline: Pipeline, tracks: Tracks) -> Optional[int]:
-    still = tracks.stillness(pipeline.worker.key) if pipeline.worker else None
-    return still.moved_ns if still is not None else None
