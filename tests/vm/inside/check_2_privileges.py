@@ -27,7 +27,7 @@ SAID = Path("/run/stand-in.said")
 # What would make of the copy another kind of service.
 NOT_COPIED = ("Type=", "Exec", "Restart", "WatchdogSec=", "NotifyAccess=", "TimeoutSt", "StartLimit")
 EXPOSURE_AT_MOST = 3.0
-REQUEST = {"verb": "act", "remedy": "resume", "incident": "pw-00000000", "action": ""}
+REQUEST = {"verb": "act", "remedy": "resume", "incident": "pw-00000000", "action": "resume-00000000"}
 # Connects as somebody, asks one thing, prints the answer or why there is none.
 ASK = """\
 import socket, sys
