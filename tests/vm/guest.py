@@ -1,21 +1,18 @@
 """A guest: a whole Debian system in an emulated machine, alive for one run of the checks.
 
-Law: it runs alone on this host, as gently as possible, writes to no image, and is
-ended at its deadline whatever it does.  What it tells comes over its second serial
+Law: it runs as gently as possible, writes to no image, and is ended at its
+deadline whatever it does.  What it tells comes over its second serial
 line; the first has the console.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Iterator, TextIO
 
-from tests.vm import image
 from tests.vm.host_command import NICE
 from tests.vm.image import CACHE, Image
 
@@ -24,8 +21,11 @@ _LOOK_EVERY_S = 0.5
 
 
 def run(system: Image, cargo: Path, console: Path, deadline_s: float) -> Iterator[str]:
-    """Boot, and yield the guest's lines as they come, until it powers off or its time is up."""
-    with _alone(), tempfile.TemporaryDirectory(prefix=".run-", dir=CACHE) as work:
+    """Boot, and yield the guest's lines as they come, until it powers off or its time is up.
+
+    "" when there is none yet.
+    """
+    with tempfile.TemporaryDirectory(prefix=".run-", dir=CACHE) as work:
         told = Path(work, "told")
         told.touch()
         machine = subprocess.Popen(
@@ -50,6 +50,7 @@ def _follow(lines: TextIO, machine: subprocess.Popen[bytes], ends_at: float) -> 
         yield from (line.rstrip("\r") for line in whole)
         if ended:
             return
+        yield ""
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -66,12 +67,3 @@ def _command(system: Image, cargo: Path, console: Path, told: Path) -> list[str]
         # An emulated processor has no flaws to work around, and the workarounds cost a seventh of its time.
         *("-append", "console=ttyS0 root=/dev/vda rw quiet panic=-1 mitigations=off"),
     ]
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One guest at a time: each is as slow as the processors that it gets."""
-    image.CACHE.mkdir(parents=True, exist_ok=True)
-    with (image.CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

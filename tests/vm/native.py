@@ -51,4 +51,3 @@ def run(system: Image, checkout: Path, work: Path) -> Iterator[str]:
         outcome = "passed" if done.returncode == 0 else "failed"
         yield f"{outcome} {time.monotonic() - began:.1f} {group} passes with this release's Python"
         yield from (f"| {line}" for line in said[-1 if outcome == "passed" else -MOST_DETAIL_LINES :])
-    yield "end"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
-from typing import Dict, Iterable, Iterator
+from typing import Dict, Iterator, Optional, Set
 
 OUTCOMES = ("passed", "failed", "skipped")
 END = "end"
+UNENDED = "the guest comes to the end of its checks"
 
 
 class Tally:
@@ -21,20 +22,23 @@ class Tally:
         self.counts: collections.Counter[str] = collections.Counter()
         self._cells: Dict[str, Dict[str, str]] = {}
         self._seconds: Dict[str, float] = {}
+        self._ended: Set[str] = set()
 
-    def follow(self, suite: str, lines: Iterable[str]) -> Iterator[str]:
-        """One line for people for each check; a guest that did not come to its end has failed."""
-        ended = False
-        for line in lines:
-            outcome, _, rest = line.partition(" ")
-            if outcome in OUTCOMES:
-                seconds, _, title = rest.partition(" ")
-                yield self._line(outcome, suite, title, seconds)
-            elif line.startswith("|"):
-                yield f"    {line}"
-            ended = ended or line == END
-        if not ended:
-            yield self._line("failed", suite, "the guest comes to the end of its checks", "?")
+    def take(self, suite: str, line: Optional[str]) -> str:
+        """A line of a guest, for people; "" for what is not for them.
+
+        None when it says no more: a guest that did not come to its end has failed.
+        """
+        if line is None:
+            broke_off = suite not in self._ended
+            return self._line("failed", suite, UNENDED, "?") if broke_off else ""
+        outcome, _, rest = line.partition(" ")
+        if outcome in OUTCOMES:
+            seconds, _, title = rest.partition(" ")
+            return self._line(outcome, suite, title, seconds)
+        if line == END:
+            self._ended.add(suite)
+        return f"{'':8}{suite:10}{line}" if line.startswith("|") else ""
 
     def _line(self, outcome: str, suite: str, title: str, seconds: str) -> str:
         self.counts[outcome] += 1

@@ -101,9 +101,11 @@ def environment(pid: int) -> Dict[str, str]:
 
 
 def members(unit: str) -> List[int]:
-    """The processes in a unit's control group."""
-    group = Path("/sys/fs/cgroup") / prop(unit, "ControlGroup").lstrip("/")
-    return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+    """The processes in a unit's control group; none where it has no group."""
+    group = prop(unit, "ControlGroup").lstrip("/")
+    if not group:
+        return []
+    return [int(pid) for pid in Path("/sys/fs/cgroup", group, "cgroup.procs").read_text().split()]
 
 
 def mounts() -> List[str]:
