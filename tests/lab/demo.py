@@ -133,7 +133,7 @@ def tell(incident: dict[str, Any]) -> None:
 def tell_remedy(incident: dict[str, Any]) -> None:
     """What it did, and what it saw afterwards."""
     for action in incident["actions"]:
-        say(f"{good(action['name'])}: {action['detail']}")
+        say(f"{good(action['name'])}: {action['detail'] or 'still under way'}")
     say(f"verification: {good(str(incident['verification']))}, {incident['next']}")
 
 
