@@ -71,7 +71,7 @@ def check_docker_untar(node: Node, suite: Suite) -> None:
 
 def check_substituted(node: Node) -> None:
     """unpigz is replaced by gzip with a link, and revert takes the link away."""
-    incident = _spinning(node)
+    incident = _blocked(node)
     tell_more(str(node.act("substitute_decompressor", incident, "--dry-run")))
     told = node.act("substitute_decompressor", incident)
     assert told["outcome"] == "done", told
@@ -86,7 +86,7 @@ def check_mounted(node: Node) -> None:
     """Where no link will do, the confined remedy's bind mount reaches the host, and dpkg takes it away."""
     CONTAINERD_PULLS.mkdir(parents=True)
     try:
-        incident = _spinning(node)
+        incident = _blocked(node)
         tell_more(str(node.act("substitute_decompressor", incident, "--dry-run")))
         told = node.act("substitute_decompressor", incident)
         assert told["outcome"] == "done", told
@@ -104,7 +104,7 @@ def check_restart_of_the_agent(node: Node) -> None:
     """A remedy that is under way outlives a stop of the agent, and the next one knows what was done."""
     node.begin("enforce")
     node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN, runs=1)
+    node.unpigz.arm(Fault.PAUSE, runs=1)
     node.pull(images.SMALL)
     node.wait("it was killed", lambda: _actions(node) & {"repull"})
     ledger = (STATE_DIR / "ledger.jsonl").read_text()
@@ -133,13 +133,13 @@ def check_killed_agent(node: Node) -> None:
     assert len(node.incidents()) == 1
 
 
-def _spinning(node: Node) -> str:
+def _blocked(node: Node) -> str:
     """A hang that the agent only tells of; the incident's id."""
     node.begin("observe")
     node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN)
+    node.unpigz.arm(Fault.PAUSE)
     node.pull(images.SMALL)
-    return str(node.incident("decompressor_spinning", "confirmed")["id"])
+    return str(node.incident("decompressor_blocked", "confirmed")["id"])
 
 
 def _freed(node: Node, incident: str) -> None:

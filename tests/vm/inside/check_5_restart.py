@@ -26,10 +26,10 @@ def hung(node: Node) -> Iterator[Dict[str, Any]]:
     node.restart_docker()
     node.limit_starts("1s")
     node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN)
+    node.unpigz.arm(Fault.PAUSE)
     node.pull(images.SMALL)
     node.hung()
-    yield node.incident("decompressor_spinning", "confirmed")
+    yield node.incident("decompressor_blocked", "confirmed")
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def check_live_restore(node: Node, live_restore: None, tmp_path: Path) -> None:
         old, before = node.dockerd, _lives([container])
         node.begin("enforce", remedies={"kill_decompressor": "off", "restart_runtime": "on"})
         node.unpigz.install(Form.BINARY)
-        node.unpigz.arm(Fault.SPIN, runs=1)
+        node.unpigz.arm(Fault.PAUSE, runs=1)
         node.pull(images.SMALL)
         node.wait("docker is restarted", lambda: node.dockerd not in (0, old))
-        incident = node.incident("decompressor_spinning", "recovered", "gone")
+        incident = node.incident("decompressor_blocked", "recovered", "gone")
         tell_more(f"{incident['actions'][0]['detail']}; then {incident['state']}: {incident['next']}")
         assert [(one["name"], one["outcome"]) for one in incident["actions"][:1]] == [
             ("restart_runtime", "done")
@@ -105,7 +105,7 @@ def _hang_every_time(node: Node) -> None:
     """An agent for which nothing is left but the last resort, and a pull whose fault comes back."""
     node.begin("enforce", **LAST_RESORT)
     node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN)
+    node.unpigz.arm(Fault.PAUSE)
     node.pull(images.SMALL)
 
 
@@ -120,7 +120,7 @@ def check_last_resort(node: Node, live_restore: None, tmp_path: Path) -> None:
         tell_more("; ".join(f"{name} {outcome}" for name, outcome in _acts(node)))
         assert environment(node.dockerd)["MOBY_DISABLE_PIGZ"] == "true"
         assert _lives(containers) == before and before.count("true") == 2
-        assert node.pull(images.SMALL).wait(300) == 0  # unpigz would still spin
+        assert node.pull(images.SMALL).wait(300) == 0  # unpigz would hang again
         node.wait("nothing is open", lambda: not _open(node))
         assert _lives(containers) == before
     finally:
@@ -135,7 +135,7 @@ def check_last_resort_refused(node: Node, tmp_path: Path) -> None:
     try:
         old, before = node.dockerd, _lives(containers)
         _hang_every_time(node)
-        incident = node.incident("decompressor_spinning", "gave_up")
+        incident = node.incident("decompressor_blocked", "gave_up")
         tell_more(incident["next"])
         refused = [one for one in incident["actions"] if one["outcome"] == "refused"]
         assert {one["name"] for one in refused} == {"disable_pigz", "restart_runtime"}
@@ -157,7 +157,7 @@ def check_restarted(node: Node, hung: Dict[str, Any]) -> None:
     pull = node.pull(images.OTHER)
     node.hung()
     node.limit_starts("1h")
-    again = node.incident("decompressor_spinning", "confirmed")
+    again = node.incident("decompressor_blocked", "confirmed")
     refused = node.act("restart_runtime", again["id"])
     assert refused["outcome"] == "refused" and "start limit" in refused["detail"], refused
     pull.kill()
@@ -169,7 +169,7 @@ def check_pigz_disabled(node: Node, hung: Dict[str, Any]) -> None:
     assert told["outcome"] == "done", told
     assert environment(node.dockerd)["MOBY_DISABLE_PIGZ"] == "true"
     assert ENV_FILE.stat().st_mode & 0o777 == 0o600
-    assert node.pull(images.SMALL).wait(180) == 0  # unpigz would still spin
+    assert node.pull(images.SMALL).wait(180) == 0  # unpigz would hang again
     systemctl("restart", "pull-watchdog.service")
     assert ENV_FILE.exists()
     run("pull-watchdog", "revert", "disable_pigz")

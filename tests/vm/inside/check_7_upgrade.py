@@ -42,13 +42,13 @@ def check_upgrade_in_mid_action(node: Node, tmp_path: Path) -> None:
     newer = package.newer(tmp_path)
     node.begin("enforce")
     node.unpigz.install(Form.BINARY)
-    node.unpigz.arm(Fault.SPIN, runs=1)
+    node.unpigz.arm(Fault.PAUSE, runs=1)
     node.pull(images.OTHER)
     try:
         wait_until("it means to kill", lambda: "kill_decompressor" in _intents(), every_s=0.2)
         package.install(newer)
         node.wait("the image is there", lambda: node.has(images.OTHER))
-        incident = node.incident("decompressor_spinning", "recovered", "gone")
+        incident = node.incident("decompressor_blocked", "recovered", "gone")
         tell_more(f"{_intents()}; {incident['state']}")
         assert _intents().count("kill_decompressor") == 1
         assert prop(AGENT, "NRestarts") == "0"

@@ -36,9 +36,9 @@ def check_purge(purged: Node, form: str) -> None:
     try:
         node.begin("observe")
         node.unpigz.install(Form.BINARY)
-        node.unpigz.arm(Fault.SPIN)
+        node.unpigz.arm(Fault.PAUSE)
         pull = node.pull(images.SMALL)
-        incident = str(node.incident("decompressor_spinning", "confirmed")["id"])
+        incident = str(node.incident("decompressor_blocked", "confirmed")["id"])
         assert node.act("substitute_decompressor", incident)["outcome"] == "done"
         assert _substitutes(node) == {form}
         package.purge()
