@@ -143,7 +143,7 @@ def _blocked(node: Node) -> str:
 
 
 def _freed(node: Node, incident: str) -> None:
-    """Killed, it is gone; pulled again, the image comes, though unpigz would spin at every pull."""
+    """Killed, it is gone; pulled again, the image comes, though unpigz would hang at every pull."""
     told = node.act("kill_decompressor", incident)
     assert told["outcome"] == "done", told
     assert node.pull(images.SMALL).wait(300) == 0
