@@ -186,6 +186,7 @@ def check_pigz_enabled_in_time(node: Node, hung: Dict[str, Any]) -> None:
     assert told["outcome"] == "done", told
     systemctl("restart", "pull-watchdog.service")
     node.wait("the line is taken away", lambda: not ENV_FILE.exists() or not ENV_FILE.read_text())
+    node.restart_docker()  # which still runs without pigz
 
 
 def check_drop_in() -> None:
