@@ -7,7 +7,9 @@ commands, and what is true from /proc, docker and systemd.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, TypeVar
@@ -183,11 +185,24 @@ class Node:
         self.unpigz.disarm()
         systemctl("stop", AGENT)
         run("pull-watchdog", "revert", "--all", check=False)
-        self.unpigz.remove()
         if sight.decompressors(self.dockerd):
             self.restart_docker()
+        for pid in _running(self.unpigz.path):  # what a docker that was restarted has left
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.unpigz.remove()
         for image in run("docker", "images", "-q").split():
             run("docker", "rmi", "-f", image, check=False)
+
+
+def _running(program: Path) -> List[int]:
+    """The processes that run this file."""
+    pids = []
+    for link in Path("/proc").glob("[0-9]*/exe"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(program):
+                pids.append(int(link.parent.name))
+    return pids
 
 
 def _confinement() -> List[str]:
