@@ -39,7 +39,16 @@ on_root -V --nodeps pull-watchdog >"$out/verify" 2>&1
 inside pull-watchdog --version >"$out/version" 2>&1
 inside pull-watchdog doctor --json >"$out/doctor" 2>"$out/doctor.err" || :
 printf 'metrics: {listen: off}\nengine: polling\n' >"$root/etc/pull-watchdog/conf.d/test.yaml"
-inside timeout --preserve-status -s TERM 6 pull-watchdog run --record /tmp/recording >"$out/run" 2>&1
+env -i PATH=/usr/sbin:/usr/bin chroot "$root" pull-watchdog run --record /tmp/recording >"$out/run" 2>&1 &
+agent=$!
+frames() { cat "$root/tmp/recording" 2>/dev/null | wc -l; }
+waited=0
+while [ "$(frames)" -lt 3 ] && [ $waited -lt 120 ]; do
+	sleep 0.5
+	waited=$((waited + 1))
+done
+kill -TERM $agent
+wait $agent
 inside pull-watchdog replay /tmp/recording >"$out/replay" 2>&1
 inside /usr/bin/python3 -I -c "
 import sys
