@@ -103,7 +103,8 @@ def test_a_fresh_mount_namespace_is_no_obstacle() -> None:
 
 
 def test_without_capabilities() -> None:
-    found = report("setpriv", "--bounding-set=-sys_admin,-bpf,-perfmon,-net_admin")
+    # bpf and perfmon by number: setpriv of Debian 11 does not know their names.
+    found = report("setpriv", "--bounding-set=-sys_admin,-cap_39,-cap_38,-net_admin")
     assert found["engine"] in ("proc_connector", "polling")  # 6.6 and later let anybody listen
     assert "the kernel refuses" in found["attempts"]["libbpf"]
     assert "CAP_BPF" in found["attempts"]["libbpf"]
@@ -139,6 +140,7 @@ def test_a_foreign_object_is_refused(tmp_path: Path, source: str) -> None:
 
 
 def test_garbage_is_refused(tmp_path: Path) -> None:
+    engine_or_skip("libbpf").engine.close()
     (tmp_path / "pull_watchdog.bpf.o").write_bytes(b"garbage")
     with probes_in(tmp_path), pytest.raises(Unavailable, match="is no BPF object"):
         open_prebuilt(RING_BYTES)
