@@ -18,6 +18,8 @@ from tests.vm.inside.node import AGENT, CONTAINERD_PULLS, DOCKER, Node
 LINK = Path("/usr/local/sbin/unpigz")
 PLACES = ("/etc", "/usr", "/var", "/run", "/tmp", "/lib/systemd")
 UNITS = (AGENT, "pull-watchdog-act.socket")
+# What apt and the journal remember of it, docker's own copies of files, and what another check has made.
+NOT_OURS = ("/var/log", "/var/cache/apt", "/var/lib/docker", "/run/log", "/tmp/pytest-of-")
 
 
 @pytest.fixture
@@ -71,5 +73,4 @@ def _nothing_is_left(node: Node) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Not what apt and the journal remember of it, nor docker's own copy of a file."""
-    return not str(path).startswith(("/var/log", "/var/cache/apt", "/var/lib/docker", "/run/log"))
+    return not str(path).startswith(NOT_OURS)
