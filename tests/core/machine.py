@@ -1,4 +1,4 @@
-"""A virtual machine with one runtime: processes, pipes, pulls, and how they hang.
+"""A virtual machine with one runtime: processes, pipes and pulls.
 
 Plain state; nothing here knows the product but the shapes of what its sensors
 bring.  The proportions are those that were measured on a real dockerd 20.10.
@@ -7,8 +7,9 @@ bring.  The proportions are those that were measured on a real dockerd 20.10.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Callable, List, Mapping, Optional, Set, Tuple
+from typing import List, Optional, Set, Tuple
 
+from tests.core.hangs import HANGS, PIPE_FULL
 from watchdog.core.observation import (
     BlobSample,
     Client,
@@ -30,7 +31,6 @@ from watchdog.core.observation import (
 MIB = 1 << 20
 LIBRARIES = 6368  # bytes that unpigz reads before the first of its layer
 AHEAD = 124_704  # the blob file's position less unpigz' rchar, with the pipe full
-PIPE_FULL = 65_536
 BIG = "localhost:5000/big:1"
 
 
@@ -316,86 +316,3 @@ class Machine:
     def _pid(self) -> int:
         self._last_pid += 1
         return self._last_pid
-
-
-# --- the ways to hang, and what looks like one --------------------------------------------------
-
-
-def _at_fault(states: str, wait: str, **more: object) -> Callable[[Machine, Extraction], None]:
-    """The decompressor stands still with data before it and room behind it."""
-
-    def hang(machine: Machine, one: Extraction) -> None:
-        one.worker.stand(states, wait, **more)
-        one.worker.pipes(filled=PIPE_FULL, room=True)
-        if one.untar:
-            one.untar.stand("SSS", "read:0")
-            one.untar.pipes(filled=0)
-
-    return hang
-
-
-def _behind(
-    states: str, wait: str, disk_moves: bool = True, **more: object
-) -> Callable[[Machine, Extraction], None]:
-    """The untar stands still, so that the pipes before it are full."""
-
-    def hang(machine: Machine, one: Extraction) -> None:
-        one.worker.stand("S", "write:1")
-        one.worker.pipes(filled=PIPE_FULL, room=False)
-        if one.untar:
-            one.untar.stand(states, wait, **more)
-            one.untar.pipes(filled=PIPE_FULL)
-        machine.disk_moves = disk_moves
-
-    return hang
-
-
-def _daemon(
-    states: str, wait: str, disk_moves: bool = True, **more: object
-) -> Callable[[Machine, Extraction], None]:
-    """The runtime stands still: the decompressor's input runs dry, its output fills up."""
-
-    def hang(machine: Machine, one: Extraction) -> None:
-        one.worker.stand("S", "read:0")
-        one.worker.pipes(filled=0, room=False)
-        if one.untar:
-            one.untar.stand("SSS", "read:0")
-            one.untar.pipes(filled=0)
-        machine.daemon.stand(states, wait, **more)
-        machine.disk_moves = disk_moves
-
-    return hang
-
-
-def _starved(machine: Machine, one: Extraction) -> None:
-    _at_fault("S", "read:0")(machine, one)
-    one.worker.pipes(filled=0, room=True)
-
-
-def _input_ended(machine: Machine, one: Extraction) -> None:
-    _at_fault("S", "nr:34")(machine, one)
-    one.worker.pipes(filled=0, room=True, ended=True)
-
-
-HANGS: Mapping[str, Callable[[Machine, Extraction], None]] = {
-    "stopped": _at_fault("T", "nr:0"),
-    "spinning": _at_fault("R", "running"),
-    "blocked": _at_fault("S", "nr:34"),
-    "input_ended": _input_ended,
-    "starved": _starved,
-    "output_full": _behind("RSS", "running"),
-    "frozen_v1": _at_fault("D", "nr:0", frozen=True),
-    "frozen_v2": _at_fault("S", "nr:0", frozen=True),
-    "traced": _at_fault("t", "nr:0", tracer_pid=4242),
-    "in_disk_sleep": _at_fault("D", "nr:0"),
-    "untar_stopped": _behind("TTT", "nr:0"),
-    "untar_blocked": _behind("SSS", "nr:202"),
-    "untar_frozen": _behind("SSS", "nr:202", frozen=True),
-    "untar_traced": _behind("ttt", "nr:202", tracer_pid=4242),
-    "storage": _behind("DSS", "nr:257", disk_moves=False),
-    "disk_busy": _behind("DSS", "nr:257"),
-    "daemon_stopped": _daemon("T" * 9, "nr:202"),
-    "daemon_frozen": _daemon("S" * 9, "nr:202", frozen=True),
-    "daemon_traced": _daemon("t" * 9, "nr:202", tracer_pid=4242),
-    "daemon_storage": _daemon("SSDSSSSSS", "nr:257", disk_moves=False),
-}

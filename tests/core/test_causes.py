@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.core.hangs import HANGS
 from tests.core.looking import DIAGNOSES, LONG, causes, culprit, hung
-from tests.core.machine import HANGS
 from tests.core.scene import Scene
 from watchdog.core.policy import Thresholds
 

@@ -1,104 +1,21 @@
-"""core/causes/mirror and core/mirror: each failure of a mirror, and beside it what almost looks like it."""
+"""core/causes/mirror: each failure of a mirror, and beside it what almost looks like it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import List, Optional
+from dataclasses import replace
 
 import pytest
 
-from tests.core.network import DAEMON, MB, SECOND_NS, Network, Wire
-from watchdog.core.causes.finding import Cause, Finding
-from watchdog.core.causes.mirror import NO_COST, failing_mirrors
-from watchdog.core.decision import Act, Choice, Refuse, decide
+from tests.core.mirroring import BAD, LIMITS, NEXT, ORIGIN, PEER, REFUSED, RETRY, URL, Node, entry
+from tests.core.network import MB, SECOND_NS, Wire
+from watchdog.core.causes.finding import Cause
+from watchdog.core.causes.mirror import NO_COST
 from watchdog.core.evidence import Kind
-from watchdog.core.history import History
-from watchdog.core.incident import ActionTaken, Incident, State
-from watchdog.core.mirror import HEALED_ANSWERS, bypassed, healed
 from watchdog.core.observation import (
-    Api,
-    Frame,
-    LedgerEntry,
     LedgerSeen,
-    LogLine,
-    MachineSeen,
     MirrorSeen,
     Outcome,
-    PolicySeen,
-    ProcessSample,
-    RuntimeSeen,
-    Sight,
-    TcpEvent,
 )
-from watchdog.core.policy import Mode, Policy, Remedy, Thresholds
-from watchdog.core.target import Target
-from watchdog.core.world import World
-
-LIMITS = Thresholds()
-URL = "http://mirror.lan:5001/"
-PEER = "10.0.0.7:5001"
-ORIGIN = "34.1.2.3:443"
-WALL_NS = 1_700_000_000 * SECOND_NS
-REFUSED = f'Get "{URL}v2/": dial tcp {PEER}: connect: connection refused'
-BAD = "received unexpected HTTP status: 502 Bad Gateway"
-RETRY = "Download failed, retrying ({}/5): {}"
-NEXT = "Attempting next endpoint for pull after error: {}"
-
-
-@dataclass
-class Node:
-    """A runtime with one mirror, its network and what its log and kernel tell."""
-
-    mirrors: tuple[str, ...] = (URL,)
-    network: Network = field(default_factory=lambda: Network(attempts=5))
-    world: World = field(default_factory=World)
-    _socket: int = 0
-
-    def __post_init__(self) -> None:
-        seen = RuntimeSeen("docker", "docker", DAEMON, None, Api.ANSWERS, Sight.FULL, mirrors=self.mirrors)
-        self.see(MachineSeen("boot", WALL_NS, self.network.now_ns), seen, MirrorSeen("docker", URL, (PEER,)))
-
-    def see(self, *observations: object) -> None:
-        self.world.apply(Frame(self.network.now_ns, observations))  # type: ignore[arg-type]
-
-    def pull(self, image: str = "alpine:3") -> None:
-        self.network.client(image)
-
-    def asks(self, received: int = 0, remote: str = PEER) -> Wire:
-        """dockerd sends a request and waits for its answer."""
-        return self.network.other(received, remote)
-
-    def says(self, text: str, dials: str = PEER, refused: bool = True, before: str = "") -> None:
-        """A line of its log, a second after the last, with the dial that it is about."""
-        self.network.tick()
-        self.see()
-        if before:
-            self.dial(before, False, -1000)
-        if dials:
-            self.dial(dials, refused, -1)
-        stamp = datetime.fromtimestamp(self.world.wall_ns() / 1e9, timezone.utc).isoformat()
-        self.see(LogLine("docker", f'time="{stamp}" level=info msg={json.dumps(text)}'))
-
-    def dial(self, remote: str, refused: bool, ms: int) -> None:
-        host, _, port = remote.rpartition(":")
-        at_ns = self.network.now_ns + ms * 1_000_000
-        new = 7 if refused else 1
-        self.see(TcpEvent(at_ns, "state", DAEMON.pid, 1, 0, int(port), host, old_state=2, new_state=new))
-
-    def found(self) -> List[Finding]:
-        self.see()
-        demand = self.network.demand
-        return failing_mirrors("docker", self.world, self.network.transfers, demand, LIMITS)
-
-    @property
-    def confirmed(self) -> Optional[str]:
-        """The reason of the only confirmed finding; None without one."""
-        reasons = [one.target.reason for one in self.found() if one.confirmed and one.target]
-        assert len(reasons) <= 1
-        return reasons[0] if reasons else None
-
 
 # --- silence ---------------------------------------------------------------------------------
 
@@ -378,103 +295,3 @@ def test_failures_before_it_came_back_do_not_count() -> None:
         node.says(RETRY.format(attempt, f"dial tcp {PEER}: connect: connection refused"))
 
     assert node.confirmed == "refused"
-
-
-# --- what is done about it ------------------------------------------------------------------------
-
-
-def decided(node: Node, *entries: LedgerEntry, on: bool = True) -> Choice:
-    """About a mirror that was bypassed before, has served since, and fails again."""
-    policy = Policy(mode=Mode.ENFORCE, remedies_on=frozenset({Remedy.BYPASS_MIRROR} if on else ()))
-    node.see(PolicySeen(policy.to_json()), LedgerSeen(True, entries))
-    incident = Incident(
-        "pw-1",
-        "docker",
-        Cause.MIRROR_FAILING,
-        State.CONFIRMED,
-        ProcessSample(DAEMON, 1, "dockerd"),
-        (),
-        opened_wall_ns=WALL_NS,
-        confirmed_wall_ns=WALL_NS,
-        target=Target(endpoint=URL, reason="5xx"),
-        actions=(ActionTaken("a", "bypass_mirror", WALL_NS, Outcome.DONE),),
-    )
-    return decide(incident, node.world, History(entries, WALL_NS + 3600 * SECOND_NS))
-
-
-def test_it_is_bypassed_again_when_it_fails_again() -> None:
-    choice = decided(Node(), entry("a", "intent"), entry("a", "revert", outcome=Outcome.DONE))
-
-    assert isinstance(choice, Act)
-    assert choice.remedy is Remedy.BYPASS_MIRROR
-
-
-def test_not_more_often_than_its_budget_allows() -> None:
-    intents = [entry(f"a{number}", "intent") for number in range(4)]
-
-    choice = decided(Node(), *intents)
-
-    assert isinstance(choice, Refuse)
-    assert "budget" in choice.reason
-
-
-def test_not_unless_it_is_named() -> None:
-    choice = decided(Node(), on=False)
-
-    assert isinstance(choice, Refuse)
-    assert choice.reason == "switched off: bypass_mirror"
-
-
-# --- back in use -----------------------------------------------------------------------------
-
-
-def entry(action: str, phase: str, **changes: object) -> LedgerEntry:
-    memory = json.dumps({"endpoint": URL, "image": "alpine:3", "change": {}})
-    one = LedgerEntry(
-        action, phase, WALL_NS, "boot", "pw-1", "bypass_mirror", "mirror_failing", "docker", None, None
-    )
-    return replace(one, expires_wall_ns=2 * WALL_NS, detail_json=memory, **changes)  # type: ignore[arg-type]
-
-
-def history(*entries: LedgerEntry) -> History:
-    return History(entries, WALL_NS)
-
-
-def answering(node: Node, action: str, answers: int) -> None:
-    node.see(MirrorSeen("docker", URL, (), action, answers))
-
-
-def test_what_is_bypassed_is_asked() -> None:
-    (one,) = bypassed(history(entry("a", "intent"), entry("a", "result", outcome=Outcome.DONE)))
-
-    assert (one.action, one.runtime, one.endpoint, one.image) == ("a", "docker", URL, "alpine:3")
-
-
-@pytest.mark.parametrize("phase", ["result", "revert"])
-def test_what_is_not_in_force_is_not_asked(phase: str) -> None:
-    outcome = Outcome.REFUSED if phase == "result" else Outcome.DONE
-
-    assert bypassed(history(entry("a", "intent"), entry("a", phase, outcome=outcome))) == ()
-
-
-def test_it_comes_back_after_so_many_answers() -> None:
-    node, past = Node(), history(entry("a", "intent"))
-    answering(node, "a", HEALED_ANSWERS - 1)
-    assert healed(past, node.world) is None
-    answering(node, "a", HEALED_ANSWERS)
-
-    assert healed(past, node.world) == past.entries[0]
-
-
-def test_answers_to_an_earlier_bypass_do_not_count() -> None:
-    node = Node()
-    answering(node, "a", 10)
-
-    assert healed(history(entry("b", "intent")), node.world) is None
-
-
-def test_a_memory_that_cannot_be_read_is_left_to_its_expiry() -> None:
-    node, torn = Node(), replace(entry("a", "intent"), detail_json="[]")
-
-    assert healed(history(torn), node.world) is None
-    assert bypassed(history(torn)) == ()

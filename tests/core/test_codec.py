@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.core.machine import HANGS
+from tests.core.hangs import HANGS
 from tests.core.scene import Scene
 from watchdog.core.codec import frame_from_json, frame_to_json, from_plain, to_plain
 from watchdog.core.observation import (

@@ -10,7 +10,8 @@ from typing import Callable, Dict, FrozenSet, List, Optional, Tuple
 
 import pytest
 
-from tests.core.machine import HANGS, MIB, Extraction
+from tests.core.hangs import HANGS
+from tests.core.machine import MIB, Extraction
 from tests.core.scene import Scene, enforce
 from tests.core.variants import Powerless
 from watchdog.core.codec import frame_from_json, frame_to_json

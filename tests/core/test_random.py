@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.machine import HANGS, MIB, Extraction
+from tests.core.hangs import HANGS
+from tests.core.machine import MIB, Extraction
 from tests.core.scene import Scene, enforce
 from tests.core.test_codec import KINDS, SLOW, values
 from tests.core.test_incident import LEGAL

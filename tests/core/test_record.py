@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.machine import HANGS
+from tests.core.hangs import HANGS
 from tests.core.scene import Scene
 from watchdog.core.causes.finding import Cause
 from watchdog.core.estimate import Estimate

@@ -64,6 +64,6 @@ def _command(system: Image, cargo: Path, console: Path, told: Path) -> list[str]
         # A snapshot: what the guest writes is gone with it.
         *("-drive", f"file={system.disk},if=virtio,format=raw,snapshot=on"),
         *("-drive", f"file={cargo},if=virtio,format=raw,snapshot=on"),
-        # An emulated processor has no flaws to work around, and the workarounds cost a seventh of its time.
+        # An emulated processor has no flaws to work around, and the workarounds take time.
         *("-append", "console=ttyS0 root=/dev/vda rw quiet panic=-1 mitigations=off"),
     ]

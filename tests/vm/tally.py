@@ -12,7 +12,6 @@ from typing import Dict, Iterator, Optional, Set
 
 OUTCOMES = ("passed", "failed", "skipped")
 END = "end"
-UNENDED = "the guest comes to the end of its checks"
 
 
 class Tally:
@@ -30,8 +29,9 @@ class Tally:
         None when it says no more: a guest that did not come to its end has failed.
         """
         if line is None:
-            broke_off = suite not in self._ended
-            return self._line("failed", suite, UNENDED, "?") if broke_off else ""
+            if suite in self._ended:
+                return ""
+            return self._line("failed", suite, "the guest comes to the end of its checks", "?")
         outcome, _, rest = line.partition(" ")
         if outcome in OUTCOMES:
             seconds, _, title = rest.partition(" ")

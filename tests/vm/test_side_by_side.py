@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List
-
-import pytest
+from typing import List
 
 from tests.vm.side_by_side import Told, side_by_side
 
@@ -29,12 +27,8 @@ def test_each_is_heard_to_its_end_and_no_more_run_than_may() -> None:
     assert seen == ["a begins", "b begins", "a ends", "b ends", "c begins", "c ends"]
 
 
-@pytest.fixture
-def seen() -> Iterator[List[str]]:
-    yield []
-
-
-def test_whoever_stops_listening_ends_them_all(seen: List[str]) -> None:
+def test_whoever_stops_listening_ends_them_all() -> None:
+    seen: List[str] = []
     talk = side_by_side({name: guest(name, ["1", "2"], seen) for name in "ab"}, at_once=2)
     assert next(talk) == ("a", "1") and next(talk) == ("b", "1")
     talk.close()

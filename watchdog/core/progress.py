@@ -1,6 +1,6 @@
 """The signs that a pull goes on: bytes that its process has moved, a later layer, its image.
 
-Law: a sign counts only when it is later than what freed the incident.
+Law: a sign counts only when it is later than the incident's last sample, or than what freed it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FOLDERS = ("tests/host", "tests/sense", "tests/cli")
 @pytest.mark.parametrize("folder", FOLDERS)
 def check_suite(folder: str) -> None:
     """The project's tests pass."""
-    options = ("-q", "--tb=short", "-rs", "-p", "no:cacheprovider", "-m", "not lab", "--durations=5")
+    options = ("-q", "--tb=short", "-rfEs", "-p", "no:cacheprovider", "-m", "not lab", "--durations=12")
     done = subprocess.run(
         ["/usr/bin/python3", "-m", "pytest", *options, folder],
         stdout=subprocess.PIPE,
@@ -28,4 +28,4 @@ def check_suite(folder: str) -> None:
     )
     said = done.stdout.decode(errors="replace").strip()
     tell_more(said.splitlines()[-1].strip("= "))
-    assert done.returncode == 0, said[-4000:]
+    assert done.returncode == 0, said[-6000:]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, TypeVar
@@ -18,7 +17,7 @@ import yaml
 
 from tests.lab import images, sight
 from tests.lab.faults import FakeUnpigz
-from tests.lab.processes import Cell
+from tests.lab.processes import Cell, kill
 from tests.lab.registry import Registry
 from tests.vm.inside.machine import journal, main_pid, run, run_json, systemctl, wait_until
 
@@ -188,8 +187,7 @@ class Node:
         if sight.decompressors(self.dockerd):
             self.restart_docker()
         for pid in _running(self.unpigz.path):  # what a docker that was restarted has left
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         self.unpigz.remove()
         for image in run("docker", "images", "-q").split():
             run("docker", "rmi", "-f", image, check=False)
