@@ -44,9 +44,13 @@ class Journald:
         wait_until(lambda: list(Path(self.directory).glob("*/system.journal")))
 
     def unit_says(self, unit: str, *lines: str) -> None:
-        """Write lines as systemd has a unit's standard output written."""
+        """Write lines as systemd has a unit's standard output written.
+
+        journald believes the unit's name of a process that is in no unit itself.
+        """
         head = f"dockerd\n{unit}\n6\n0\n0\n0\n0\n"
-        self._speak("SOCK_STREAM", "stdout", [head, "".join(line + "\n" for line in lines)])
+        text = "".join(line + "\n" for line in lines)
+        self._speak("SOCK_STREAM", "stdout", [head, text], groups_of_units())
 
     def somebody_says(self, fields: Mapping[str, str], group: Path) -> None:
         """Send an entry by the native protocol, from a process in that control group."""
@@ -84,6 +88,13 @@ class Journald:
         wait_until(lambda: synced.exists() and synced.stat().st_mtime_ns > before)
 
 
+def groups_of_units() -> Optional[Path]:
+    """The root of the control groups that systemd names units by, if they are mounted."""
+    names = ("unified", "systemd", ".")  # hybrid, version 1, version 2
+    tops = [Path("/sys/fs/cgroup") / name for name in names]
+    return next((one for one in tops if (one / "cgroup.procs").exists()), None)
+
+
 @pytest.fixture
 def journald() -> Iterator[Journald]:
     if os.geteuid() != 0 or not PROGRAM.exists() or shutil.which("unshare") is None:
@@ -102,9 +113,7 @@ def journald() -> Iterator[Journald]:
 @pytest.fixture
 def unit_group() -> Iterator[Path]:
     """A control group that makes its processes part of a unit, named like the group."""
-    names = ("unified", "systemd", ".")  # hybrid, version 1, version 2
-    tops = [Path("/sys/fs/cgroup") / name for name in names]
-    top = next((one for one in tops if (one / "cgroup.procs").exists()), None)
+    top = groups_of_units()
     if os.geteuid() != 0 or top is None:
         pytest.skip("needs root and a control group hierarchy that names units")
     group = top / "system.slice" / f"pull-watchdog-test-{uuid.uuid4().hex[:8]}.service"
