@@ -12,7 +12,7 @@ import pytest
 
 from tests.vm.inside.telling import tell_more
 
-FOLDERS = ("tests/host", "tests/sense", "tests/cli")
+FOLDERS = ("tests/host", "tests/sense")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
