@@ -171,7 +171,7 @@ def test_too_many_are_told_and_the_newest_are_kept(spawn: Spawn) -> None:
     assert not seen.complete and len(seen.opened) == tcp.MOST_CONNECTIONS
     assert f"127.0.0.1:{ports[-1]}" in {one.local for one in seen.opened}
     assert f"127.0.0.1:{ports[0]}" not in {one.local for one in seen.opened}
-    assert once_s < 0.1  # some 7 ms on a quiet machine
+    assert once_s < 0.5  # some 7 ms on a quiet machine, 100 ms on an emulated one
 
 
 def _timed(process: Process) -> float:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
 from tests.lab import images
 from tests.lab.faults import Fault, Form
-from tests.vm.inside.machine import journal, main_pid, prop, run, show, systemctl
+from tests.vm.inside.machine import drop_in, journal, main_pid, prop, run, show, systemctl
 from tests.vm.inside.node import AGENT, RUN_DIR, STATE_DIR, Node
 from tests.vm.inside.telling import tell_more
 from tests.vm.suite import Suite
 
 METRICS = "127.0.0.1:9847"
-NET_ADMIN = Path("/run/systemd/system/pull-watchdog.service.d/net-admin.conf")
+NET_ADMIN = "[Service]\nCapabilityBoundingSet=CAP_NET_ADMIN\nAmbientCapabilities=CAP_NET_ADMIN\n"
 ENGINES = ("libbpf", "bcc", "proc_connector", "polling")
 
 
@@ -65,14 +64,8 @@ def check_idle_agent(node: Node) -> None:
 @pytest.fixture
 def net_admin() -> Iterator[None]:
     """The drop-in of which the unit speaks."""
-    NET_ADMIN.parent.mkdir(parents=True, exist_ok=True)
-    NET_ADMIN.write_text(
-        "[Service]\nCapabilityBoundingSet=CAP_NET_ADMIN\nAmbientCapabilities=CAP_NET_ADMIN\n"
-    )
-    systemctl("daemon-reload")
-    yield
-    NET_ADMIN.unlink()
-    systemctl("daemon-reload")
+    with drop_in(AGENT, NET_ADMIN):
+        yield
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,10 +12,10 @@ from typing import Iterator
 
 from systemd import journal
 
-from tests.vm.inside.machine import prop, run, systemctl
+from tests.vm.inside.machine import drop_in, prop, run, systemctl
 from tests.vm.inside.node import AGENT, DOCKER, STATE_DIR, Node
 
-RECORDS = Path("/run/systemd/system/pull-watchdog.service.d/records.conf")
+RECORDS = "[Service]\nExecStart=\nExecStart=/usr/bin/pull-watchdog run --record {}\n"
 
 # Says what it was told to, as dockerd would.
 LIAR = """\
@@ -92,17 +92,13 @@ def check_cursor(node: Node) -> None:
 def _recording(node: Node, name: str) -> Iterator[Path]:
     """The unit's agent, restarted so that it records what it observes; stopped afterwards."""
     path = STATE_DIR / name
-    RECORDS.parent.mkdir(parents=True, exist_ok=True)
-    RECORDS.write_text(f"[Service]\nExecStart=\nExecStart=/usr/bin/pull-watchdog run --record {path}\n")
-    try:
+    with drop_in(AGENT, RECORDS.format(path)):
         systemctl("stop", AGENT)
-        systemctl("daemon-reload")
         node.start()
-        yield path
-    finally:
-        RECORDS.unlink()
-        systemctl("daemon-reload")
-        systemctl("stop", AGENT)
+        try:
+            yield path
+        finally:
+            systemctl("stop", AGENT)
 
 
 def _fail_to_pull(token: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
 T = TypeVar("T")
 # An emulated machine, on processors that it shares: all deadlines are stretched.
@@ -72,6 +74,20 @@ def wait_until(
 
 def systemctl(*words: str, deadline_s: float = COMMAND_DEADLINE_S) -> str:
     return run("systemctl", *words, deadline_s=deadline_s)
+
+
+@contextlib.contextmanager
+def drop_in(unit: str, text: str) -> Iterator[None]:
+    """While it lasts, whoever starts the unit starts it with this too."""
+    folder = Path(f"/run/systemd/system/{unit}.d")
+    folder.mkdir(parents=True)
+    (folder / "check.conf").write_text(text)
+    systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+        systemctl("daemon-reload")
 
 
 def show(unit: str, *names: str) -> Dict[str, str]:
