@@ -46,7 +46,7 @@ class Stage:
 
     @property
     def mirrors(self) -> list[str]:
-        told: list[str] = self.scene.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"]
+        told: list[str] = self.scene.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
         return told
 
     def incident(self, **target: Any) -> str:

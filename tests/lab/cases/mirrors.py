@@ -49,7 +49,7 @@ class Node:
 
     @property
     def mirrors(self) -> list[str]:
-        told: list[str] = self.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"]
+        told: list[str] = self.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
         return told
 
     @property

@@ -185,7 +185,7 @@ def whole_layer_first() -> Measured:
 
 
 def _mirrors(lab: Lab) -> list[str]:
-    told: list[str] = lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"]
+    told: list[str] = lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
     return told
 
 
