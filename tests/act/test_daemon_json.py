@@ -172,7 +172,7 @@ class TestMaking:
 
     def test_what_has_no_effect_is_put_back(self, scene: Scene) -> None:
         with pytest.raises(Unavailable, match="did not take registry-mirrors"):
-            make(scene, planned(scene, value='["http://127.0.0.1:1/with/a/path"]'))
+            make(scene, planned(scene, value='["ftp://127.0.0.1:1/"]'))
 
         assert files(scene) == {"daemon.json": OURS}
         assert mirrors(scene) == ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]
