@@ -46,8 +46,7 @@ class Stage:
 
     @property
     def mirrors(self) -> list[str]:
-        told: list[str] = self.scene.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
-        return told
+        return self.scene.lab.dockerd.api.mirrors()
 
     def incident(self, **target: Any) -> str:
         subject = Target(**{"endpoint": f"{self.endpoint}/", "reason": "hangs", **target})

@@ -73,8 +73,7 @@ def make(scene: Scene, change: Change) -> None:
 
 
 def mirrors(scene: Scene) -> list[str]:
-    told: list[str] = scene.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
-    return told
+    return scene.lab.dockerd.api.mirrors()
 
 
 def by_hand(scene: Scene, text: str) -> None:

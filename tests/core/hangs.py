@@ -16,9 +16,7 @@ def _at_fault(states: str, wait: str, **more: object) -> Callable[[Machine, Extr
     def hang(machine: Machine, one: Extraction) -> None:
         one.worker.stand(states, wait, **more)
         one.worker.pipes(filled=PIPE_FULL, room=True)
-        if one.untar:
-            one.untar.stand("SSS", "read:0")
-            one.untar.pipes(filled=0)
+        _untar_waits(one)
 
     return hang
 
@@ -47,13 +45,18 @@ def _daemon(
     def hang(machine: Machine, one: Extraction) -> None:
         one.worker.stand("S", "read:0")
         one.worker.pipes(filled=0, room=False)
-        if one.untar:
-            one.untar.stand("SSS", "read:0")
-            one.untar.pipes(filled=0)
+        _untar_waits(one)
         machine.daemon.stand(states, wait, **more)
         machine.disk_moves = disk_moves
 
     return hang
+
+
+def _untar_waits(one: Extraction) -> None:
+    """For what the decompressor does not give it."""
+    if one.untar:
+        one.untar.stand("SSS", "read:0")
+        one.untar.pipes(filled=0)
 
 
 def _starved(machine: Machine, one: Extraction) -> None:

@@ -198,6 +198,10 @@ class Api:
     def get(self, path: str) -> Any:
         return json.loads(self.call("GET", path))
 
+    def mirrors(self) -> list[str]:
+        """Those in force; docker 26 says null for none."""
+        return self.get("/info")["RegistryConfig"]["Mirrors"] or []
+
     def has_image(self, reference: str) -> bool:
         """Whether the image is complete in the store."""
         try:

@@ -110,23 +110,22 @@ def test_a_fresh_mount_namespace_is_no_obstacle() -> None:
     assert report("unshare", "--mount", "--propagation", "slave")["engine"] == "libbpf"
 
 
-def without_capabilities() -> Dict[str, Any]:
+@pytest.fixture(scope="module")
+def unprivileged(probes: Path) -> Dict[str, Any]:
+    """What `auto` chooses without the capabilities that the kernel engines need."""
     # bpf and perfmon by number: setpriv of Debian 11 does not know their names.
     return report("setpriv", "--bounding-set=-sys_admin,-cap_39,-cap_38,-net_admin")
 
 
-def test_without_capabilities_another_way_is_found() -> None:
-    assert without_capabilities()["engine"] in (
-        "proc_connector",
-        "polling",
-    )  # 6.6 and later let anybody listen
+def test_without_capabilities_another_way_is_found(unprivileged: Dict[str, Any]) -> None:
+    # 6.6 and later let anybody listen.
+    assert unprivileged["engine"] in ("proc_connector", "polling")
 
 
-def test_without_capabilities_the_one_that_is_missing_is_named() -> None:
+def test_without_capabilities_the_one_that_is_missing_is_named(unprivileged: Dict[str, Any]) -> None:
     engine_or_skip("libbpf").engine.close()
-    told = without_capabilities()["attempts"]["libbpf"]
-    assert "the kernel refuses" in told
-    assert "CAP_BPF" in told
+    assert "the kernel refuses" in unprivileged["attempts"]["libbpf"]
+    assert "CAP_BPF" in unprivileged["attempts"]["libbpf"]
 
 
 def test_without_root() -> None:

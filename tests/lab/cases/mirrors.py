@@ -49,8 +49,7 @@ class Node:
 
     @property
     def mirrors(self) -> list[str]:
-        told: list[str] = self.lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
-        return told
+        return self.lab.dockerd.api.mirrors()
 
     @property
     def url(self) -> str:

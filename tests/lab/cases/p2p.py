@@ -143,7 +143,7 @@ def supernode_dies() -> Measured:
             wait_until(lambda: client.fetching >= 2, "layers are being fetched")
         time.mark("died")
         incident = time.mark_when("confirmed", lambda: _incident(agent, SUPERNODE), deadline_s=90.0)
-        time.mark_when("bypassed", lambda: not _mirrors(lab) or None, deadline_s=60.0)
+        time.mark_when("bypassed", lambda: not lab.dockerd.api.mirrors() or None, deadline_s=60.0)
         agent.incident(SUPERNODE, "recovered", deadline_s=150.0)
         check(puller.wait() == 0, f"the pull completes from docker.io: {puller.output}")
         _check_told_of_supernode(incident, client)
@@ -165,7 +165,9 @@ def _check_told_of_supernode(incident: dict[str, Any], client: Dragonfly) -> Non
 def _check_back(lab: Lab, client: Dragonfly, agent: Agent) -> None:
     """Once a supernode answers, the client is in use again."""
     with socket.create_server(("127.0.0.1", client.supernode)):
-        wait_until(lambda: _mirrors(lab) or None, "the mirror is in the list again", 150.0, every_s=1.0)
+        wait_until(
+            lambda: lab.dockerd.api.mirrors() or None, "the mirror is in the list again", 150.0, every_s=1.0
+        )
         lab.registry.publish(SMALL)
         check(lab.client("pull", NAME).wait() == 0, "the next pull succeeds")
     check("bypass_mirror" in actions(agent), "it was our own doing")
@@ -180,13 +182,8 @@ def whole_layer_first() -> Measured:
             puller = lab.client("pull", NAME)
             check(puller.wait(150.0) == 0, f"the pull completes: {puller.output}")
             check(agent.incidents() == [], f"no incident: {agent.incidents()}")
-            check(_mirrors(lab) != [], "the mirror is in the list")
+            check(lab.dockerd.api.mirrors() != [], "the mirror is in the list")
     return Measured(seen="no incident")
-
-
-def _mirrors(lab: Lab) -> list[str]:
-    told: list[str] = lab.dockerd.api.get("/info")["RegistryConfig"]["Mirrors"] or []
-    return told
 
 
 def _incident(agent: Agent, cause: str = CAUSE) -> dict[str, Any] | None:
